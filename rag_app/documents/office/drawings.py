@@ -7,7 +7,7 @@ from contextlib import suppress
 from lxml.etree import XMLSyntaxError
 
 from rag_app.documents.number_formats.number_format import as_shown
-from rag_app.documents.office.package import Element, tag, unescaped
+from rag_app.documents.office.package import Element, Package, tag, unescaped
 
 _SERIES = "{*}plotArea//{*}ser"  # codespell:ignore ser
 _FIELD = re.compile(r"\s*(?:\[[^\]]*\][\s,;]*)+")
@@ -62,8 +62,30 @@ def diagram_lines(root: Element) -> list[str]:
     return lines
 
 
+def with_boxes(root: Element | None, part: Callable[[str], Element | None]) -> Element | None:
+    """Return the root of a part; to that of a chart, append what is drawn on it.
+
+    Args:
+        root: The root of the part.
+        part: Returns the root of what the part refers to by an id (``c:userShapes``).
+    """
+    link = None if root is None else root.find("{*}userShapes")
+    if root is not None and link is not None:
+        with suppress(XMLSyntaxError, KeyError):
+            boxes = part(str(link.get(tag("r:id"))))
+            root.extend([] if boxes is None else [boxes])
+    return root
+
+
+def drawing(package: Package, part: str) -> Element | None:
+    """Return the root of a chart, with what is drawn on it, or of SmartArt."""
+    return with_boxes(
+        package.tree(part), lambda key: package.tree(package.targets(part).get(key, ""))
+    )
+
+
 def chart_lines(root: Element) -> list[str]:
-    """Return a chart's title, the titles of its axes, and its numbers, a category a line.
+    """Return a chart's title, the titles of its axes, its numbers, a category a line, and boxes.
 
     Args:
         root: Of the part of the chart: ``c:chartSpace`` (ECMA-376, 21.2) or ``cx:chartSpace``
@@ -71,6 +93,7 @@ def chart_lines(root: Element) -> list[str]:
     """
     if root.find(".//{*}chartData") is not None:
         return [*_titles(root), *_rows(_extended_series(root)), *_labels(root)]
+    boxes = filter(None, map(shape_text, root.iterfind("{*}userShapes//{*}sp")))
     series = [
         (
             _points(item.find("{*}tx")),
@@ -80,7 +103,7 @@ def chart_lines(root: Element) -> list[str]:
         for item in root.iterfind(f".//{_SERIES}")
     ]
     named = [(" ".join(name.values()), categories, values) for name, categories, values in series]
-    return [*_titles(root), *_rows(named), *_labels(root)]
+    return [*_titles(root), *_rows(named), *_labels(root), *boxes]
 
 
 def _first(item: Element, *names: str) -> Element | None:

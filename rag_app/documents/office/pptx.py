@@ -15,7 +15,7 @@ from lxml import etree
 
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.drawings import drawing_lines, shape_text
+from rag_app.documents.office.drawings import drawing_lines, shape_text, with_boxes
 from rag_app.documents.office.equations import equation_text
 from rag_app.documents.office.numbering import SlideNumbering
 from rag_app.documents.office.package import (
@@ -255,8 +255,9 @@ def _known_lines(shape: Any, reading: _Reading, depth: int) -> Iterator[str]:
         reading.unread["embedded objects"] += 1
 
 
-def _part(shape: Any, key: str) -> Element:
-    return parsed(shape.part.related_part(key).blob)
+def _part(shape: Any, key: str) -> Element | None:
+    part = shape.part.related_part(key)
+    return with_boxes(parsed(part.blob), lambda key: parsed(part.related_part(key).blob))
 
 
 def _frame_text(shape: Any) -> str:

@@ -1,5 +1,6 @@
 """The order in which the shapes of a slide are read."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import chain, groupby
 from typing import Any, NamedTuple
@@ -7,6 +8,8 @@ from typing import Any, NamedTuple
 _ROW = 300_000
 """English Metric Units (a third of an inch) within which shapes stand side by side."""
 _NOWHERE = 1 << 40
+_FIGURE = re.compile(r"[-+¥$€￥]?\d[\d.,]*\s?\S{0,4}$")
+"""A number with its unit."""
 _TALLER = 1.5
 """How much taller than its head a text is at least."""
 
@@ -22,7 +25,8 @@ class _Placed(NamedTuple):
 def in_reading_order(shapes: Iterable[Any]) -> list[Any]:
     """Return shapes from the top, those side by side from the left; those without a place last.
 
-    Heads side by side that stand on taller texts are each followed by their own.
+    Heads side by side that stand on taller texts are each followed by their own, and so are names
+    and figures that stand on each other.
     """
     placed = sorted(map(_placed, shapes), key=lambda each: each[:2])
     rows = [list(row) for _, row in groupby(placed, key=lambda each: each.row)]
@@ -50,9 +54,18 @@ def _are_heads(row: Sequence[_Placed], below: Sequence[_Placed]) -> bool:
     """Return whether each shape of a row stands on a taller one of the row below."""
     if not 1 < len(row) == len(below) or below[0].row == _NOWHERE:
         return False
+    figures = _are_figures(row) != _are_figures(below) and all(map(_text, [*row, *below]))
     return all(
         abs(head.left - body.left) < _ROW
         and abs(body.top - head.top - head.height) < _ROW
-        and body.height >= _TALLER * head.height
+        and (figures or body.height >= _TALLER * head.height)
         for head, body in zip(row, below, strict=True)
     )
+
+
+def _are_figures(row: Sequence[_Placed]) -> bool:
+    return all(_FIGURE.match(_text(each)) for each in row)
+
+
+def _text(placed: _Placed) -> str:
+    return str(getattr(placed.shape, "text", "")).strip()

@@ -14,7 +14,9 @@ _UPPER = (
 """Symbol from 0xA0 on."""
 _FONTS = {
     "symbol": dict(enumerate(_LATIN, 0x20)) | dict(enumerate(_UPPER, 0xA0)),
-    "wingdings": SYMBOLS | {0x20: " "},
+    "wingdings": SYMBOLS
+    | dict(zip((0x20, 0x28, 0x29, 0x2A, 0x46, 0xA1, 0xAB, 0xE1, 0xE2), " ☎✆✉☞○★↑↓", strict=True))
+    | dict(enumerate("⓪①②③④⑤⑥⑦⑧⑨⑩⓿❶❷❸❹❺❻❼❽❾❿", 0x80)),
     "wingdings 2": {
         0x20: " ", 0x30: "☐", 0x4F: "✗", 0x50: "✓", 0x51: "☒", 0x52: "☑", 0x53: "☒", 0x54: "☒",
         0x97: "•", 0xA3: "☐",

@@ -37,9 +37,9 @@ def read_xml_document(
     Raises:
         DocumentError: it is damaged, or unpacks to too much.
     """
-    root = parsed(data)
+    root = parsed(data.replace(_WORD_2003, tag("w:p")[1:].partition("}")[0].encode()))
     flat = str(root.tag).endswith("}package")
-    parts = dict(_flat_parts(root) if flat else _parts_of_2003(data))
+    parts = dict(_flat_parts(root) if flat else _parts_of_2003(root))
     file = BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for part, content in parts.items():
@@ -71,8 +71,7 @@ def _written(element: Element) -> dict[str, str]:
     return {str(key).rpartition("}")[2]: str(text) for key, text in element.attrib.items()}
 
 
-def _parts_of_2003(data: bytes) -> Iterator[tuple[str, bytes]]:
-    root = parsed(data.replace(_WORD_2003, tag("w:p")[1:].partition("}")[0].encode()))
+def _parts_of_2003(root: Element) -> Iterator[tuple[str, bytes]]:
     for old, new in _MERGED.items():
         for item in root.iter(tag(old)):
             item.tag = tag(new)

@@ -22,7 +22,7 @@ from rag_app.documents.sheets.old_records import (
     without_names_and_comments,
 )
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import Continued, spanned
+from rag_app.documents.tables.cells import Continued, HiddenColumns, spanned
 from rag_app.documents.text import clean, remark, shown
 from rag_app.errors import DocumentError
 
@@ -127,14 +127,11 @@ def _lines(book: "Book", sheet: "Sheet", others: OldSheet, hidden: Counter[str])
     left = {number for number, row in sheet.rowinfo_map.items() if _is_hidden(row)}
     left = set() if others.filtered else left
     hidden["rows"] += sum(any(rows[at]) for at in left if at < len(rows))
-    columns = {number for number, column in sheet.colinfo_map.items() if _is_hidden(column)}
-    hidden["columns"] += sum(any(at < len(row) and row[at] for row in rows) for at in columns)
-    seen = (
-        [cell for column, cell in enumerate(row) if column not in columns]
-        for at, row in enumerate(rows)
-        if at not in left
-    )
-    return [*table_lines(seen), *comments, *others.texts]
+    columns = HiddenColumns(at for at, column in sheet.colinfo_map.items() if _is_hidden(column))
+    seen = (columns.without(row) for at, row in enumerate(rows) if at not in left)
+    lines = [*table_lines(seen), *comments, *others.texts]
+    hidden["columns"] += len(columns.used)
+    return lines
 
 
 def _remove_white(book: "Book", sheet: "Sheet", rows: list[list[str]]) -> int:

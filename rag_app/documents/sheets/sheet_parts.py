@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lxml.etree import XMLSyntaxError
 
-from rag_app.documents.office.drawings import drawing_lines, shape_text
+from rag_app.documents.office.drawings import drawing, drawing_lines, shape_text
 from rag_app.documents.office.package import Element, Package, tag, without_fallbacks
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class SheetParts:
                 properties = shape.find(".//{*}cNvPr")
                 key = "" if properties is None else str(properties.get("id"))
                 yield ticks.get(key, "") + text
-        drawn = drawing_lines(anchor, lambda key: self._package.tree(targets.get(key, "")))
+        drawn = drawing_lines(anchor, lambda key: drawing(self._package, targets.get(key, "")))
         yield from drawn or ()
         if drawn is None and anchor.find(".//{*}chart") is not None:
             self.unread["charts"] += 1

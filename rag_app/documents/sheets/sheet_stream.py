@@ -17,6 +17,7 @@ from rag_app.documents.number_formats.number_format import as_shown
 from rag_app.documents.office.package import Element, struck_through, unescaped
 from rag_app.documents.progress import counted
 from rag_app.documents.sheets.shared_strings import SharedStrings, forget, string_text
+from rag_app.documents.tables.cells import HiddenColumns
 
 _LAST_COLUMN = 16_384
 _DIGITS = "0123456789"
@@ -41,8 +42,8 @@ class SheetStream(ReadOnlyWorksheet):  # type: ignore[misc]
         self.guessed = False
         """Whether a formula's zero means that it was not calculated."""
         self._number = lru_cache(_KNOWN)(self._shown_number)
-        self.hidden_columns: set[int] = set()
-        """Those that are hidden for good, from 1; known before the first row."""
+        self.hidden_columns = HiddenColumns()
+        """Those that are hidden for good; known before the first row."""
         self.uncalculated = 0
         """Formulas without a result."""
         self.damaged = False
@@ -147,7 +148,7 @@ class SheetStream(ReadOnlyWorksheet):  # type: ignore[misc]
         first, last = column.get("min", ""), column.get("max", "")
         hidden = column.get("hidden") in {"1", "true"} and column.get("outlineLevel", "0") == "0"
         if hidden and first.isdecimal() and last.isdecimal():
-            self.hidden_columns.update(range(int(first), min(int(last), _LAST_COLUMN) + 1))
+            self.hidden_columns.update(range(int(first) - 1, min(int(last), _LAST_COLUMN)))
 
 
 @lru_cache(_LAST_COLUMN)

@@ -30,7 +30,7 @@ from rag_app.documents.sheets.opening import (
 from rag_app.documents.sheets.sheet_parts import SheetParts
 from rag_app.documents.sheets.table_bounds import TableBounds
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import Continued, Covered
+from rag_app.documents.tables.cells import Continued, Covered, HiddenColumns
 from rag_app.documents.text import clean, remark, shown, superscript
 
 if TYPE_CHECKING:
@@ -118,7 +118,6 @@ def _rows(
     merged = _merged(sheet)
     white = _WhiteCells(sheet)
     rows, columns = _hidden_rows(sheet), _hidden_columns(sheet)
-    left_out: set[int] = set()
     for number, row in _cells(sheet):
         seen = (None if white.hides(cell) else cell for cell in row)
         cells = [
@@ -127,35 +126,24 @@ def _rows(
         if number in rows:
             hidden.update(["rows"] if any(cells) else [])
         else:
-            yield _without(columns, cells, left_out)
-    if left_out:
-        hidden["columns"] += len(left_out)
-    if white.hidden:
-        hidden["cells"] += white.hidden
+            yield columns.without(cells)
+    hidden["columns"] += len(columns.used)
+    hidden["cells"] += white.hidden
 
 
 def _streamed_rows(
     stream: "SheetStream", hidden: Counter[str], notes: list[str]
 ) -> Iterator[list[str]]:
-    before, left_out = 0, set[int]()
+    before = 0
     for number, cells in stream.shown_rows():
         if number > before + 1:
             yield []
-        yield _without(stream.hidden_columns, cells, left_out)
+        yield stream.hidden_columns.without(cells)
         before = number
-    if left_out:
-        hidden["columns"] += len(left_out)
+    hidden["columns"] += len(stream.hidden_columns.used)
     if stream.damaged:
         title = " ".join(shown(stream.title).split())
         notes.append(f"{title} is damaged: what follows row {before} was not read")
-
-
-def _without(columns: set[int], cells: list[str], left_out: set[int]) -> list[str]:
-    """Return the cells of a row that are not in hidden columns; add those left out to a set."""
-    if not columns:
-        return cells
-    left_out |= {at for at, cell in enumerate(cells, 1) if cell and at in columns}
-    return [cell for at, cell in enumerate(cells, 1) if at not in columns]
 
 
 def _cells(sheet: "Worksheet") -> Iterator[tuple[int, Sequence["Cell | None"]]]:
@@ -236,13 +224,13 @@ def _hidden_rows(sheet: "Worksheet") -> set[int]:
     return hidden
 
 
-def _hidden_columns(sheet: "Worksheet") -> set[int]:
-    return {
+def _hidden_columns(sheet: "Worksheet") -> HiddenColumns:
+    return HiddenColumns(
         at
         for column in sheet.column_dimensions.values()
         if column.hidden and not column.outlineLevel
-        for at in range(column.min or 0, min(column.max or 0, _LAST_COLUMN) + 1)
-    }
+        for at in range((column.min or 1) - 1, min(column.max or 0, _LAST_COLUMN))
+    )
 
 
 def _merged(sheet: "Worksheet") -> dict[tuple[int, int], str]:

@@ -13,7 +13,7 @@ from rag_app.documents.office.package import Element, hidden_notes, uncalculated
 from rag_app.documents.sheets.shared_strings import forget
 from rag_app.documents.sheets.table_bounds import TableBounds
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import MergedCells
+from rag_app.documents.tables.cells import HiddenColumns, MergedCells
 from rag_app.documents.text import clean, remark
 
 _SPREADSHEET = "urn:schemas-microsoft-com:office:spreadsheet"
@@ -84,27 +84,26 @@ class _XmlWorkbook:
         merged = MergedCells()
         number = column = 0
         styles: dict[int, str] = {}
-        unseen: set[int] = set()
-        left_out: set[int] = set()
+        unseen = HiddenColumns()
         for event, element in self._elements:
             if event != "end":
                 continue
             if element.tag == _tag("Worksheet"):
-                self._hidden.update({"columns": len(left_out)} if left_out else {})
+                self._hidden["columns"] += len(unseen.used)
                 return
             if element.tag == _tag("Column"):
                 columns = _columns(element, column + 1)
                 column = columns.stop - 1
                 styles |= dict.fromkeys(columns, _value(element, "StyleID"))
-                unseen |= {*columns} if _value(element, "Hidden") == "1" else set()
+                if _value(element, "Hidden") == "1":
+                    unseen.update(at - 1 for at in columns)
             elif element.tag == _tag("Row"):
                 before, number = number, _number(element, "Index", number + 1)
                 if number > before + 1:
                     yield []
                 row = self._row(element, merged, styles, remarks)
                 if _value(element, "Hidden") != "1":
-                    left_out |= {at for at, cell in enumerate(row, 1) if cell and at in unseen}
-                    yield [cell for at, cell in enumerate(row, 1) if at not in unseen]
+                    yield unseen.without(row)
                 elif any(row):
                     self._hidden["rows"] += 1
                 forget(element)

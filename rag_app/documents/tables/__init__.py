@@ -8,9 +8,9 @@ head ``value | value``.
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import groupby
 
+from rag_app.documents.tables.beside import columns_of_lists, side_by_side
 from rag_app.documents.tables.cells import (
     NOTED,
-    TOTAL,
     VALUE,
     Continued,
     Covered,
@@ -22,19 +22,18 @@ from rag_app.documents.tables.forms import (
     form_line,
     is_filled_in,
     is_form,
-    is_row_of_form,
     plain_lines,
 )
 from rag_app.documents.tables.heads import (
-    DATE,
     column_names,
     has_values_below,
     head_rows,
     is_labels,
 )
+from rag_app.documents.tables.rows import is_unnamed, named_row
 
-_FAR_ACROSS = 3
-"""Columns that the first cell of a row covers besides its own where it only names the row."""
+_BROKEN = 200
+"""Rows above a head by which it is told that it belongs to another table."""
 _MOST_CELLS = 200_000
 """Cells of a table that are looked at together; the rows below have the same head, one by one."""
 
@@ -77,7 +76,7 @@ def lines_below(
             filled = filled[count:]
     if filled and is_labels(filled[0]) and has_values_below(filled, 0):
         return lines_below(rows)  # another table
-    shown = (_named(head, row) for row in filled) if head else plain_lines(filled)
+    shown = (named_row(head, row) for row in filled) if head else plain_lines(filled)
     return list(shown), head
 
 
@@ -100,7 +99,7 @@ def _table_lines(rows: Iterable[Row], named: int = 0) -> Generator[str, None, li
             block = ([one_line(cell) for cell in row] for row in group)
             head = yield from _block_lines(_first_rows(block), head, named)
             for row in block:
-                yield from [_named(head, row)] if head else plain_lines([row])
+                yield from [named_row(head, row)] if head else plain_lines([row])
             named = 0
     return head
 
@@ -121,77 +120,20 @@ def _is_continued(row: Row) -> bool:
     return Continued in kinds and kinds <= {Continued, Covered}
 
 
-def _side_by_side(body: Sequence[Row]) -> list[list[Row]]:
-    """Return the tables that are beside each other, apart by an empty column; [] if it is one.
-
-    Each has a head of its own, and their values begin in different rows, or each names its rows:
-    else the empty column may only set off some columns of one table.
-    """
-    width = max(map(len, body), default=0)
-    used = [any(at < len(row) and row[at] for row in body) for at in range(width)]
-    runs = [list(run) for filled, run in groupby(range(width), key=used.__getitem__) if filled]
-    parts = [[row[run[0] : run[-1] + 1] for row in body] for run in runs]
-    alone = sum(any(part[0]) for part in parts) == 1
-    begins = [_first_values(part, alone=alone) for part in parts]
-    if len(parts) > 1 and None not in begins and _name_their_rows(parts):
-        return list(map(_titled, parts))
-    if None in begins or len(set(begins)) < 2:
-        return []
-    columns = [
-        (runs[group[0]][0], runs[group[-1]][-1] + 1)
-        for group in (list(same) for _, same in groupby(range(len(runs)), begins.__getitem__))
-    ]
-    return [[row[first:end] for row in body] for first, end in columns]
-
-
-def _name_their_rows(parts: Sequence[Sequence[Row]]) -> bool:
-    """Return whether each of the parts that are beside each other names its rows.
-
-    They do so under the same name, or by texts that are each another, beside values.
-    """
-    heads = [head_rows(part) for part in parts]
-    names, named = set(), True
-    for part, (start, stop) in zip(parts, heads, strict=True):
-        head = part[stop - 1]
-        if start > 1 or len(head) < 2 or (start and len(filled_cells(part[0])) > 1):
-            return False
-        names.add(head[0])
-        named = named and _names_rows([row for row in part[stop:] if row and row[0]])
-    return named or len(names) == 1
-
-
-def _titled(table: Sequence[Row]) -> list[Row]:
-    """Return a table with the title above its head in each name of it."""
-    start, stop = head_rows(table)
-    title = "".join(table[0]) if start else ""
-    names = [f"{title}/{name}" if name else "" for name in column_names(table[start:stop])]
-    return [names, *table[stop:]] if title else list(table)
-
-
-def _names_rows(rows: Sequence[Row]) -> bool:
-    """Return whether the first cells of rows are texts or dates, each another, beside values."""
-    names = [row[0] for row in rows]
-    texts = [name for name in names if not VALUE.fullmatch(name) or DATE.fullmatch(name)]
-    values = any(VALUE.fullmatch(cell) for row in rows for cell in row[1:] if cell)
-    return values and len(names) > 1 and len(set(texts)) == len(names)
-
-
-def _first_values(table: Sequence[Row], *, alone: bool) -> int | None:
-    """Return the row in which the values under a head begin, None where there is no head.
-
-    Args:
-        table: Its rows, and those of what is beside it.
-        alone: Whether nothing stands beside the first row, which then needs no values to be a head.
-    """
-    start, stop = head_rows(table)
-    is_head = start < stop and ((alone and start == 0) or has_values_below(table, stop - 1))
-    return stop if is_head else None
-
-
 def _block_lines(
-    block: list[list[str]], before: list[str], named: int = 0
+    block: list[list[str]], head: list[str], named: int = 0
 ) -> Generator[str, None, list[str]]:
-    """Yield the lines of one table and return its head.
+    """Yield the lines of tables one below the other, and return the head of the last one."""
+    while block:
+        head, block = yield from _first_table_lines(block, head, named)
+        named = 0
+    return head
+
+
+def _first_table_lines(
+    block: list[list[str]], before: list[str], named: int
+) -> Generator[str, None, tuple[list[str], list[list[str]]]]:
+    """Yield the lines of one table; return its head, and the rows of tables below it.
 
     Args:
         block: Rows of the table.
@@ -200,24 +142,15 @@ def _block_lines(
     """
     if is_filled_in(block):
         yield from map(form_line, block)
-        return []
-    titles = next((at for at, row in enumerate(block) if not _is_title(row)), len(block))
-    if titles == len(block):  # nothing but such rows
-        titles = next(
-            (at for at, row in enumerate(block) if len(set(filled_cells(row))) > 1), titles
-        )
+        return [], []
+    titles = _count_titles(block)
     yield from ("; ".join(dict.fromkeys(filled_cells(row))) for row in block[:titles])
-    body = block[titles:]
-    if len(body) > 1 and body[0][0] == "0" and body[1][0] == "1":
-        below = [["", *body[0][1:]], *body[1:]]
-        body = (
-            below if has_values_below(below, 0) else body
-        )  # its rows are numbered from the head on
-    tables = _side_by_side(body)
+    body = _without_zero(block[titles:])
+    tables = side_by_side(body)
     for table in tables:
         yield from _table_lines(table)
     if tables:
-        return []
+        return [], []
     start, stop = head_rows(body)
     if start == stop and 0 < named - titles < len(body):
         stop = named - titles
@@ -229,11 +162,71 @@ def _block_lines(
     yield from form_lines(body[:start])
     if not head:
         yield from plain_lines(body[stop:])
-        return head
-    if _are_lost(head, body[stop:]):
+        return head, []
+    end = _end_of_table(body, head, titles, stop)
+    rows = body[stop:end]
+    if start < stop and _are_lost(head, rows):
         yield " | ".join(dict.fromkeys(filled_cells(head)))
-    yield from (_named(head, row) for row in body[stop:] if list(row) != head)
-    return head
+    for columns in columns_of_lists(head, rows):
+        part = head[columns]
+        cut = (row[columns] for row in rows if list(row) != head)
+        yield from (named_row(part, row) for row in cut if any(row))
+    return head, body[end:]
+
+
+def _count_titles(block: Sequence[Row]) -> int:
+    """Return how many rows are above a table."""
+    titles = next((at for at, row in enumerate(block) if not _is_title(row)), len(block))
+    if titles == len(block):  # nothing but such rows
+        several = (at for at, row in enumerate(block) if len(set(filled_cells(row))) > 1)
+        titles = next(several, titles)
+    return titles
+
+
+def _without_zero(body: list[list[str]]) -> list[list[str]]:
+    """Return a table without the number of its head, where its rows are numbered from that on."""
+    if len(body) > 1 and body[0][0] == "0" and body[1][0] == "1":
+        below = [["", *body[0][1:]], *body[1:]]
+        return below if has_values_below(below, 0) else body
+    return body
+
+
+def _end_of_table(body: Sequence[Row], head: Row, titles: int, stop: int) -> int:
+    """Return where a table ends below which another one with a title and a head begins.
+
+    Args:
+        body: Rows of both.
+        head: The names of the columns of the first.
+        titles: Rows above the body.
+        stop: Where its values begin.
+    """
+    if any(map(_is_title, body[stop : stop + 1])):  # its parts have titles
+        return len(body)
+    for at in range(stop + 1, len(body) - 2):
+        title, names = body[at], body[at + 1]
+        if (
+            _is_title(title)
+            and is_labels(names)
+            and (titles or not set(head).isdisjoint(filled_cells(names)))
+            and _breaks(body[max(stop, at - _BROKEN) : at], names)
+            and has_values_below(body[: _next_title(body, at + 1)], at + 1)
+        ):
+            return at
+    return len(body)
+
+
+def _next_title(body: Sequence[Row], at: int) -> int:
+    return next((row for row in range(at, len(body)) if _is_title(body[row])), len(body))
+
+
+def _breaks(rows: Sequence[Row], names: Row) -> bool:
+    """Return whether a name is in a column of nothing but values."""
+    for column, name in enumerate(names):
+        cells = [row[column] for row in rows if column < len(row) and row[column]]
+        cells = [cell for cell in cells if not isinstance(cell, Covered)]
+        if name and cells and all(map(VALUE.fullmatch, cells)):
+            return True
+    return False
 
 
 def _are_lost(head: Sequence[str], rows: Sequence[Row]) -> bool:
@@ -242,7 +235,7 @@ def _are_lost(head: Sequence[str], rows: Sequence[Row]) -> bool:
     for row in rows:
         if not unused:
             break
-        if not (_is_section(head, row) or _is_note(head, row) or is_row_of_form(row)):
+        if not is_unnamed(head, row):
             unused.difference_update([at for at, cell in enumerate(row) if cell])
     return bool(unused)
 
@@ -251,36 +244,3 @@ def _is_title(row: Row) -> bool:
     """Return whether a row is above a table: one text, or notes such as ``编制：设备科``."""
     values = filled_cells(row)
     return len(set(values)) <= 1 or all(map(NOTED.fullmatch, values))
-
-
-def _named(head: Row, row: Row) -> str:
-    if _is_section(head, row):
-        return row[0]
-    if _is_note(head, row):
-        return "; ".join(dict.fromkeys(filled_cells(row)))
-    if is_row_of_form(row):
-        return next(plain_lines([row]))
-    names = [*head, *[""] * (len(row) - len(head))]
-    covered = [cell == row[0] and isinstance(cell, Covered) for cell in row]
-    if TOTAL.fullmatch(row[0]) or sum(covered) >= _FAR_ACROSS:  # of the first column only
-        row = ["" if over else cell for over, cell in zip(covered, row, strict=True)]
-    named = zip(names, row, strict=False)
-    parts = [f"{name}: {cell}" if name else cell for name, cell in named if cell]
-    return "; ".join(part for part, _ in groupby(parts))  # a cell merged under one name, once
-
-
-def _is_note(head: Row, row: Row) -> bool:
-    """Return whether a row is signed below a table, as by ``制表：王敏``, not in its columns."""
-    values = filled_cells(row)
-    first = next((at for at, cell in enumerate(row) if cell), len(head))
-    if 2 * first >= len(head) or not NOTED.fullmatch(values[0]):
-        return False
-    most = 4 if any(map(VALUE.fullmatch, values)) else 2
-    return most * len(values) < len(filled_cells(head))
-
-
-def _is_section(head: Row, row: Row) -> bool:
-    """Return whether a row is one text that is across the table."""
-    if VALUE.fullmatch(row[0]):
-        return False
-    return len(head) > 2 if len(row) == 1 else len(set(row)) == 1

@@ -39,7 +39,11 @@ VALUE = re.compile(
 )
 """A number, date, time, amount or error, also struck through or with notes: what is in a table,
 not what names a column of it."""
-TOTAL = re.compile(r".{0,10}(?:[合总小共累]\s*计|总\s*数)|(?:grand |sub-?)?totals?", re.IGNORECASE)
+TOTAL = re.compile(
+    r".{0,10}(?:[合总小共累]\s*计|总\s*数|平均[分值数]?)(?:人民币|金额)?(?:[（(]\w{1,4}[)）])?[：:]?"
+    r"|(?:grand |sub-?)?totals?|average",
+    re.IGNORECASE,
+)
 """The name of a row that adds up those above it."""
 NOTED = re.compile(r"[^：:]{1,12}[：:]\s*[^\s：:].*")
 
@@ -62,6 +66,28 @@ def one_line(cell: str) -> str:
 def spanned(text: str, columns: int) -> list[str]:
     """Return the cells of a merged one that covers so many columns."""
     return [text, *[Covered(text)] * (columns - 1)]
+
+
+class HiddenColumns(set[int]):
+    """Columns, from 0, that are left out of the rows of a sheet.
+
+    Example:
+        >>> hidden = HiddenColumns([1, 2])
+        >>> hidden.without(["张三", "3204", "", "8101"]), hidden.used
+        (['张三', '8101'], {1})
+    """
+
+    def __init__(self, columns: Iterable[int] = ()) -> None:
+        super().__init__(columns)
+        self.used: set[int] = set()
+        """Those in which something was left out."""
+
+    def without(self, row: Row) -> list[str]:
+        """Return the cells of a row that can be seen."""
+        if not self:
+            return list(row)
+        self.used |= {at for at in self if at < len(row) and row[at]}
+        return [cell for at, cell in enumerate(row) if at not in self]
 
 
 class MergedCells:

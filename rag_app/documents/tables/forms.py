@@ -50,6 +50,16 @@ def is_row_of_form(row: Row) -> bool:
     return bool(label_pairs(cells)) and is_marked([cells])
 
 
+def is_row_of_fields(row: Row) -> bool:
+    """Return whether a row is several names of a form's fields, each with its value beside it."""
+    pairs = label_pairs(cells_once(row))
+    return (
+        len(pairs) > 1
+        and all(_is_field(label) for label, _ in pairs)
+        and not any(_is_field(value) for _, value in pairs)
+    )
+
+
 def label_pairs(row: Row) -> list[tuple[str, str]]:
     """Return a row as pairs of label and value; [] if it is not one."""
     runs = [list(run) for filled, run in groupby(row, key=bool) if filled]
@@ -80,7 +90,7 @@ def is_filled_in(block: Sequence[Row]) -> bool:
 
 
 def _is_specification(block: Sequence[Row]) -> bool:
-    """Return whether each row is several names, each with an amount beside it."""
+    """Return whether each row is several names, most of all with an amount beside them."""
     rows = [row for row in map(cells_once, block) if len(row) > 1]
     if len(rows) < _FEWEST_ROWS or not all(map(label_pairs, rows)):
         return False
@@ -91,7 +101,7 @@ def _is_specification(block: Sequence[Row]) -> bool:
     labels = [label for row in pairs for label, _ in row]
     amounts = [[bool(_DIGIT.search(value)) for _, value in row] for row in pairs]
     named = len(set(labels)) == len(labels) and not any(map(_DIGIT.search, labels))
-    return named and all(map(any, amounts)) and all(2 * sum(row) > len(row) for row in amounts)
+    return named and all(map(any, amounts)) and 2 * sum(map(sum, amounts)) > len(labels)
 
 
 def _is_field(label: str) -> bool:

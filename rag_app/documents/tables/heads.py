@@ -15,7 +15,11 @@ from rag_app.documents.tables.cells import (
     cells_once,
     filled_cells,
 )
-from rag_app.documents.tables.forms import is_form, is_row_of_form
+from rag_app.documents.tables.forms import (
+    is_form,
+    is_row_of_fields,
+    is_row_of_form,
+)
 from rag_app.documents.text import HAN_CHARACTER
 
 _YEAR = re.compile(
@@ -36,6 +40,11 @@ _FEWEST_COUNTED = 3
 """Numbers from 1 on that name all columns but the first."""
 _RECURRING = 2
 """Rows below that say the same in a column as the first one, which then is not a head."""
+_FEW_ROWS = 12
+"""Rows of a table in which one such row is enough."""
+_MOST_PAIRS = 40
+"""Rows of names with texts beside some and values beside others, up to which none is a head."""
+_CODE = re.compile(r"[0-9]+|[A-Za-z]+")
 _LONG_LABEL = 60
 _SHORT_NAME = 4
 """Characters of Chinese up to which a text names a column rather than says something."""
@@ -66,12 +75,12 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
     if all(map(is_row_of_form, body)):
         return 0, 0
     for at in range(min(len(body) - 1, _SEARCHED)):
-        dated = _is_calendar(body, at) or _is_periods(body, at) or (not at and _is_counted(body))
+        dated = _is_calendar(body, at) or is_periods(body, at) or (not at and _is_counted(body))
         if not dated and not (is_labels(body[at]) and has_values_below(body, at)):
             continue
         if is_row_of_form(body[at]):
             continue
-        if at and _is_laid_out_alike(body[at - 1], body[at]):
+        if at and (_is_laid_out_alike(body[at - 1], body[at]) or _is_among_rows(body, at)):
             continue
         stop = at + 1
         while stop < len(body) - 1 and (
@@ -87,6 +96,22 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
         return start, stop
     notes = int(_is_note_over(body))
     return notes, notes + _first_head(body[notes:])
+
+
+def _is_among_rows(body: Sequence[Row], at: int) -> bool:
+    """Return whether a row fills the columns of the one above it, and a head is above that.
+
+    It then names none of them: there are rows of texts above rows of values in tables of both.
+    """
+    above, row = body[at - 1], body[at]
+    columns = [{at for at, cell in enumerate(each) if cell} for each in (above, row)]
+    return (
+        columns[0] == columns[1]
+        and any(map(is_labels, body[max(at - _SEARCHED, 0) : at]))
+        and not is_row_of_form(above)
+        and not is_row_of_fields(above)
+        and not _is_over(above, row)
+    )
 
 
 def _is_calendar(body: Sequence[Row], at: int) -> bool:
@@ -112,16 +137,17 @@ def _is_counted(body: Sequence[Row]) -> bool:
     return bool(first) and not VALUE.fullmatch(first) and numbers == counted
 
 
-def _is_periods(body: Sequence[Row], at: int) -> bool:
+def is_periods(body: Sequence[Row], at: int) -> bool:
     """Return whether a row is nothing but years, dates or months above columns of other values."""
     first, *periods = body[at] or [""]
-    if first or len(set(periods)) < 2 or not all(map(_is_period, periods)):
+    if first or len(set(periods)) < 2 or not all(map(is_period, periods)):
         return False
     below = [cell for row in body[at + 1 : at + 1 + _SAMPLE] for cell in row[1:] if cell]
-    return any(map(VALUE.fullmatch, below)) and not any(map(_is_period, below))
+    return any(map(VALUE.fullmatch, below)) and not any(map(is_period, below))
 
 
-def _is_period(cell: str) -> bool:
+def is_period(cell: str) -> bool:
+    """Return whether a cell is a year, a date or a span of months."""
     return bool(_YEAR.fullmatch(cell) or _PERIOD.fullmatch(cell))
 
 
@@ -140,12 +166,12 @@ def _first_head(body: Sequence[Row]) -> int:
     """Return how many of the first rows are a head, where no values below tell."""
     if len(body) > 2 and _is_dated(*body[:2]):
         return 2
-    if not body or not is_labels(body[0]) or is_form(body) or _recurs(body):
+    if not body or not is_labels(body[0]) or is_form(body):
         return 0
     if any(map(_PERIOD.fullmatch, body[0])):  # what begins and ends
         return 0
     over_others = next((rows for rows in (2, 3) if _is_merged_head(body, rows)), 0)
-    if over_others or not _is_distinct(body[0]) or _is_pairs(body):
+    if over_others or not _is_distinct(body[0]) or _is_pairs(body) or _recurs(body):
         return over_others
     merged = [_goes_down(above, below) for above, below in pairwise(body[:_SAMPLE])]
     return 2 if len(body) > 2 and merged[0] and not any(merged[1:]) else 1
@@ -170,9 +196,17 @@ def _is_note_over(body: Sequence[Row]) -> bool:
 
 
 def _is_pairs(body: Sequence[Row]) -> bool:
-    """Return whether two columns are names with texts beside them, the first as long as others."""
-    texts = [row[1] for row in body if len(row) == 2 and row[1]]
-    if len(texts) < len(body) or len(body) < 2:
+    """Return whether two columns are names with texts beside them, the first as long as others.
+
+    Up to forty names may have texts beside some, and values beside others.
+    """
+    texts = [row[1] for row in body if row[1:2] and row[1]]
+    if any(any(row[2:]) for row in body) or len(texts) < 2:
+        return False
+    values = sum(map(bool, map(VALUE.fullmatch, texts[1:])))
+    if len(body) <= _MOST_PAIRS and 0 < values < len(texts) - 1:
+        return True
+    if len(texts) < len(body):
         return False
     first, *below = map(_width, texts)
     return first > _SHORT_NAME and 2 * first >= median(below)
@@ -184,11 +218,24 @@ def _width(text: str) -> int:
 
 
 def _recurs(body: Sequence[Row]) -> bool:
-    """Return whether a cell of the first row is below it again and again, as values do."""
+    """Return whether a cell of the first row, or a code like it, is below it as values are."""
     below = [row for row in body[1 : 1 + _SAMPLE] if list(row) != list(body[0])]
-    return any(
-        cell and sum(at < len(row) and row[at] == cell for row in below) >= _RECURRING
-        for at, cell in enumerate(body[0])
+    fewest = _RECURRING if len(body) > _FEW_ROWS else 1
+    for at, cell in enumerate(body[0]):
+        cells = [row[at] for row in below if at < len(row)]
+        cells = [each for each in cells if not isinstance(each, (Continued, Covered))]
+        if cell and cells and (cells.count(cell) >= fewest or _is_coded(cell, *cells)):
+            return True
+    return False
+
+
+def _is_coded(*cells: str) -> bool:
+    """Return whether all cells are codes or addresses of one form: ``P-01`` and ``P-02``."""
+    if not any(mark in cells[0] for mark in "0123456789@"):
+        return False
+    return (
+        len({_CODE.sub(lambda part: "0" if part[0].isdigit() else "a", cell) for cell in cells})
+        == 1
     )
 
 
@@ -214,7 +261,8 @@ def is_labels(row: Row) -> bool:
     values = _without_days(filled_cells(row))
     if len(set(values)) < 2 or all(map(VALUE.fullmatch, values)):
         return False
-    if all(map(NOTED.fullmatch, values)):  # 姓名：王五 | 工号：1034
+    notes = list(map(NOTED.fullmatch, values))
+    if notes[0] and 2 * sum(map(bool, notes)) > len(notes):  # 姓名：王五 | 工号：1034
         return False
     periods = list(dict.fromkeys(value for value in values if _PERIOD.fullmatch(value)))
     named = periods if len(periods) > 1 and _is_ordered(periods) else []
@@ -247,13 +295,15 @@ def has_values_below(body: Sequence[Row], at: int) -> bool:
         values = [cell for cell in cells if VALUE.fullmatch(cell)]
         if not label or not values or len(values) < _MOSTLY * len(cells):
             continue
-        if not VALUE.fullmatch(label) or not all(map(_is_period, values)):
+        if not VALUE.fullmatch(label) or not all(map(is_period, values)):
             return True
     return False
 
 
 def _is_over(above: Row, below: Row) -> bool:
     """Return whether a row may be the upper one of a head."""
+    if is_row_of_fields(above):
+        return False
     if _goes_down(above, below):
         return not is_row_of_form(above)
     if is_labels(above) and not below[0] and _is_under(above, below):  # units

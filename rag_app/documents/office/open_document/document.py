@@ -19,6 +19,7 @@ from rag_app.documents.office.open_document.parts import (
 from rag_app.documents.office.open_document.reader import OpenReader, flat
 from rag_app.documents.office.package import hidden_notes, uncalculated_notes, unread_notes
 from rag_app.documents.tables import table_lines
+from rag_app.documents.tables.cells import HiddenColumns
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
 
@@ -98,16 +99,15 @@ class _Workbook(OpenReader):
         self.drawn = [shape for shapes in sheet.findall(tag("table:shapes")) for shape in shapes]
         rows = self._rows(sheet, seen=True)
         columns = self._hidden_columns(sheet)
-        used = {at for at in columns if any(at < len(row) and row[at] for row in rows)}
-        self.unseen.update({"columns": len(used)} if used else {})
-        rows = [[cell for at, cell in enumerate(row) if at not in columns] for row in rows]
+        rows = list(map(columns.without, rows))
+        self.unseen["columns"] += len(columns.used)
         drawings, self.drawn = self.drawn, []
         texts = (text.strip() for text in self._blocks(drawings, 1))
         return [*table_lines(rows), *self._remarks(), *filter(None, texts)]
 
-    def _hidden_columns(self, sheet: Element) -> set[int]:
-        """Return the columns that are hidden for good, from 0."""
-        hidden: set[int] = set()
+    def _hidden_columns(self, sheet: Element) -> HiddenColumns:
+        """Return the columns that are hidden for good."""
+        hidden = HiddenColumns()
         first = 0
         for column in sheet.iter(tag("table:table-column")):
             after = first + whole(column, "table:number-columns-repeated", 1)

@@ -17,6 +17,7 @@ from rag_app.documents.office.open_document.parts import (
 from rag_app.documents.office.open_document.shapes import put_in_reading_order
 from rag_app.documents.office.open_document.styles import TextStyles
 from rag_app.documents.office.package import add_run, hidden_notes, struck_through
+from rag_app.documents.office.symbol_fonts import symbols
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, Covered
 from rag_app.documents.text import clean, join_pages, one_blank_line, remark, shown, superscript
@@ -258,6 +259,7 @@ class OpenReader:
             elif isinstance(child.tag, str) and not _is_silent(child):
                 boxed = child.tag == tag("draw:frame")
                 text = self.framed.equation(child) if boxed else self._inline(child, depth + 1)
+                text = symbols(text, self.text_styles.font(child))
                 if self.text_styles.raises(child):
                     text = superscript(text)
                 add_run(parts, text, struck=self.text_styles.strikes(child))

@@ -24,6 +24,7 @@ class TextStyles:
         self._struck = {style for style, line in struck.items() if line != "none"}
         raised = _properties(roots, "style:text-position")
         self._raised = {style for style, place in raised.items() if _RAISED.match(place)}
+        self._fonts = _fonts(roots)
         displayed = _properties(roots, "text:display")
         self._hidden = {style for style, how in displayed.items() if how == "none"}
         behind = _properties(roots, "fo:background-color", any_properties=True)
@@ -56,6 +57,23 @@ class TextStyles:
     def raises(self, item: Element) -> bool:
         """Return whether text is a superscript."""
         return item.get(tag("text:style-name")) in self._raised
+
+    def font(self, item: Element) -> str:
+        """Return the font of text, "" if its style names none."""
+        return self._fonts.get(str(item.get(tag("text:style-name"))), "")
+
+
+def _fonts(roots: Sequence[Element]) -> dict[str, str]:
+    """Return the fonts of text by the names of styles."""
+    faces = {
+        str(face.get(tag("style:name"))): str(face.get(tag("svg:font-family")))
+        for root in roots
+        for face in root.iter(tag("style:font-face"))
+    }
+    named = _properties(roots, "style:font-name")
+    fonts = {style: faces.get(name, name) for style, name in named.items()}
+    fonts |= _properties(roots, "fo:font-family")
+    return {style: font.strip("'\"") for style, font in fonts.items()}
 
 
 def _properties(

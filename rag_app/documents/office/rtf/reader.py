@@ -18,7 +18,7 @@ from rag_app.documents.office.rtf.damage import (
     without_codes,
     without_left_over,
 )
-from rag_app.documents.office.rtf.state import RtfState, white_colours
+from rag_app.documents.office.rtf.state import RtfState, symbol_fonts, white_colours
 from rag_app.documents.office.rtf.words import (
     BEHIND,
     CHARACTERS,
@@ -29,6 +29,7 @@ from rag_app.documents.office.rtf.words import (
     UNREAD,
     known_codec,
 )
+from rag_app.documents.office.symbol_fonts import symbols
 from rag_app.documents.text import shown, superscript
 from rag_app.errors import DocumentError
 
@@ -98,6 +99,8 @@ class _Reader:
         self.starred = False
         self.white: frozenset[int] = frozenset()
         """Numbers of colours."""
+        self.symbols: dict[int, str] = {}
+        """Numbers of fonts of symbols, with their names."""
         self.left_out = 0
         """Hidden texts."""
         self._leaves_out = False
@@ -105,6 +108,7 @@ class _Reader:
     def read(self, data: bytes) -> str:
         data = mended(data)
         self.white = white_colours(data)
+        self.symbols = symbol_fonts(data)
         at, end, body = 0, len(data), end_of_tables(data)
         before, words = None, control_words(data)
         while at < end and (match := _TOKEN.match(data, at)):
@@ -200,7 +204,8 @@ class _Reader:
         elif word == "f":
             self.font = number
             if not self.state.fonts:
-                self.state.codec = self.fonts.get(number, "")
+                self.state.symbols = self.symbols.get(number, "")
+                self.state.codec = "latin-1" if self.state.symbols else self.fonts.get(number, "")
 
     def _layout(self, word: str, number: int | None) -> None:
         """Obey what ends paragraphs, cells and rows, and what describes them."""
@@ -218,7 +223,7 @@ class _Reader:
             self._begin_note(word)
         elif word == "plain":
             self._flush()
-            self.state.hidden = self.state.struck = self.state.raised = self.state.white = False
+            self.state.make_plain()
         elif not self.state.unread:
             if word == "cell":
                 self._flush()
@@ -243,6 +248,7 @@ class _Reader:
             self._add(text)
 
     def _add(self, text: str) -> None:
+        text = symbols(text, self.state.symbols)
         raised = superscript(text) if self.state.raised else text
         self.blocks.add(raised, struck=self.state.struck)
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from rag_app.documents.office.rtf.words import BEHIND
 
 _COLOURS = re.compile(rb"\\colortbl([^{}]{0,20000})")
+_SYMBOL_FONT = re.compile(rb"\\f(\d{1,5})\b[^;]{0,300}?\b(Symbol|Wingdings(?: 2)?|Webdings)\s*;")
+_LONGEST_TABLE = 100_000
+"""Bytes of the table of fonts."""
 _WHITE = re.compile(rb"\\red255\\green255\\blue255(?!\d)")
 
 
@@ -15,6 +18,8 @@ class RtfState:
 
     codec: str = ""
     """Empty for that of the document."""
+    symbols: str = ""
+    """The font where it is one of symbols."""
     fallback: int = 1
     """Characters that stand for a Unicode one in old readers."""
     unread: bool = False
@@ -31,6 +36,11 @@ class RtfState:
     note: bool = False
     remark: bool = False
     """Whether text is of a comment."""
+
+    def make_plain(self) -> None:
+        """Undo how text looks."""
+        self.hidden = self.struck = self.raised = self.white = False
+        self.codec, self.symbols = ("", "") if self.symbols else (self.codec, "")
 
     def is_hidden(self) -> bool:
         """Return whether text can't be seen: cells of tables may have a colour of their own."""
@@ -57,3 +67,9 @@ def white_colours(data: bytes) -> frozenset[int]:
         return frozenset()
     entries = enumerate(table[1].split(b";"))
     return frozenset(at for at, entry in entries if _WHITE.search(entry))
+
+
+def symbol_fonts(data: bytes) -> dict[int, str]:
+    """Return the names of fonts of symbols by their numbers."""
+    table = data.partition(b"\\fonttbl")[2][:_LONGEST_TABLE].partition(b"\\colortbl")[0]
+    return {int(number): name.decode() for number, name in _SYMBOL_FONT.findall(table)}

@@ -14,7 +14,7 @@ from lxml.etree import XMLSyntaxError
 
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.drawings import drawing_lines, shape_text
+from rag_app.documents.office.drawings import drawing, drawing_lines, shape_text
 from rag_app.documents.office.equations import equation_text
 from rag_app.documents.office.numbering import Numbering
 from rag_app.documents.office.package import (
@@ -288,7 +288,7 @@ class _Document:
             self.pending += self._apart(box, depth + 1)
         self.pending += filter(None, [shape_text(item)])
         self.pending += [art for shape in item.iter("{*}textpath") if (art := shape.get("string"))]
-        drawn = drawing_lines(item, lambda key: self.package.tree(self.targets.get(key, "")))
+        drawn = drawing_lines(item, lambda key: drawing(self.package, self.targets.get(key, "")))
         self.pending += drawn or []
         if boxes or drawn is not None:
             return ""

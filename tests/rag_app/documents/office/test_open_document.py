@@ -103,6 +103,19 @@ def test_raised_text_is_an_exponent() -> None:
     assert read_odf(odf("text", body, styles), "a.odt").text == "10³米²，H2O"
 
 
+def test_signs_of_symbol_fonts_are_what_they_look_like() -> None:
+    styles = (
+        '<style:font-face style:name="F" svg:font-family="&apos;Wingdings 2&apos;"/>'
+        '<style:style style:name="W"><style:text-properties style:font-name="F"/></style:style>'
+        '<style:style style:name="G"><style:text-properties fo:font-family="Symbol"/></style:style>'
+    )
+    body = (
+        '<text:p><text:span text:style-name="W">\uf052</text:span>同意，'
+        '<text:span text:style-name="G">a</text:span> = 5</text:p>'
+    )
+    assert read_odf(odf("text", body, styles), "a.odt").text == "☑同意，α = 5"
+
+
 def test_text_that_is_struck_through() -> None:
     def style(name: str, line: str, parent: str = "") -> str:
         of = f'style:parent-style-name="{parent}"' if parent else ""

@@ -428,3 +428,17 @@ def test_heads_side_by_side_are_followed_by_their_own_texts() -> None:
     assert read_pptx(saved(presentation), "a.pptx").text.split("\n\n") == [
         "# 比较", "优点", "便宜", "缺点", "慢",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("above", [0, 1])
+def test_names_and_figures_on_each_other_stand_together(above: int) -> None:
+    presentation = Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[6])
+    for row, words in enumerate((("营业收入", "净利润"), ("1.2亿元", "2300万元"))):
+        for column, text in enumerate(words):
+            top = row if not above else 1 - row
+            place = (Inches(4 * column), Inches(1 + top), Inches(3), Inches(1))
+            slide.shapes.add_textbox(*place).text_frame.text = text
+    order = ["营业收入", "1.2亿元", "净利润", "2300万元"]
+    order = [order[at ^ above] for at in range(4)]
+    assert read_pptx(saved(presentation), "a.pptx").text.split("\n\n") == order

@@ -14,6 +14,12 @@ def text_of(body: bytes) -> str:
     return read_rtf(b"{\\rtf1\\ansi\\ansicpg936\\uc1 " + body + b"}", "a.rtf").text
 
 
+def test_signs_of_symbol_fonts_are_what_they_look_like() -> None:
+    fonts = rb"{\fonttbl{\f0 SimSun;}{\f1\fcharset2 Wingdings 2;}{\f2\fcharset2 Symbol;}}"
+    text = rb"{\f1 R\'a3\u-4017?}{\f2 a} = 5 {\f1 R\plain R}\par"
+    assert text_of(fonts + text) == "☑☐✗α = 5 ☑R"
+
+
 def test_bytes_of_the_code_page() -> None:
     assert text_of(b"{\\fonttbl{\\f0 " + codes("宋体") + b";}}\\f0 " + codes(MEETING)) == MEETING
 

@@ -263,6 +263,27 @@ def test_text_boxes_charts_and_pictures_of_a_sheet() -> None:
     assert read_xlsx(data, "a.xlsx", lambda _: word).text.endswith("第二个框\n章")
 
 
+def test_text_boxes_on_a_chart() -> None:
+    frame = "<xdr:graphicFrame><c:chart r:id='rId1'/></xdr:graphicFrame>"
+    box = "<x:sp><x:txBody><a:p><a:r><a:t>目标十三万</a:t></a:r></a:p></x:txBody></x:sp>"
+    data = with_parts(
+        workbook(sales),
+        {
+            "xl/worksheets/_rels/sheet1.xml.rels": relations(drawing="/xl/drawings/drawing1.xml"),
+            "xl/drawings/drawing1.xml": (
+                f"<xdr:wsDr {NAMES}><xdr:oneCellAnchor>{frame}</xdr:oneCellAnchor></xdr:wsDr>"
+            ),
+            "xl/drawings/_rels/drawing1.xml.rels": relations(chart="../charts/chart1.xml"),
+            "xl/charts/chart1.xml": CHART.replace(
+                "</c:chartSpace>", "<c:userShapes r:id='rId1'/></c:chartSpace>"
+            ),
+            "xl/charts/_rels/chart1.xml.rels": relations(chartUserShapes="../drawings/d2.xml"),
+            "xl/drawings/d2.xml": f"<c:userShapes {NAMES} xmlns:x='x'>{box}</c:userShapes>",
+        },
+    )
+    assert read_xlsx(data, "a.xlsx").text.split("\n")[-2:] == ["苏州店; 二月: 162", "目标十三万"]
+
+
 def test_discussions_are_read_with_their_authors() -> None:
     def fill(sheet: Worksheet) -> None:
         sales(sheet)
