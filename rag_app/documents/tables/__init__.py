@@ -23,6 +23,7 @@ from rag_app.documents.tables.forms import (
     is_filled_in,
     is_form,
     plain_lines,
+    sections,
 )
 from rag_app.documents.tables.heads import (
     column_names,
@@ -88,7 +89,12 @@ def form_lines(rows: Sequence[Row]) -> list[str]:
         ['发货人: 海丰公司', '装货港 宁波 | 毛重 16T']
     """
     block = [[one_line(cell) for cell in row] for row in rows if any(cell.strip() for cell in row)]
-    return list(map(form_line, block) if is_filled_in(block) else plain_lines(block))
+    if is_filled_in(block):
+        return list(map(form_line, block))
+    parts = sections(block)
+    if not any(name for name, _ in parts):
+        return list(plain_lines(block))
+    return [line for name, part in parts for line in [*filter(None, [name]), *form_lines(part)]]
 
 
 def _table_lines(rows: Iterable[Row], named: int = 0) -> Generator[str, None, list[str]]:
@@ -146,7 +152,7 @@ def _first_table_lines(
     titles = _count_titles(block)
     yield from ("; ".join(dict.fromkeys(filled_cells(row))) for row in block[:titles])
     body = _without_zero(block[titles:])
-    tables = side_by_side(body)
+    tables = side_by_side(body) or _parts_of_form(body)
     for table in tables:
         yield from _table_lines(table)
     if tables:
@@ -172,6 +178,14 @@ def _first_table_lines(
         cut = (row[columns] for row in rows if list(row) != head)
         yield from (named_row(part, row) for row in cut if any(row))
     return head, body[end:]
+
+
+def _parts_of_form(body: Sequence[Row]) -> list[list[Row]]:
+    """Return the parts of a form with their names above them; [] if the first is none."""
+    found = sections(body)
+    if not (found and found[0][0] and is_filled_in(found[0][1])):
+        return []
+    return [[*([[name]] if name else []), *rows] for name, rows in found]
 
 
 def _count_titles(block: Sequence[Row]) -> int:

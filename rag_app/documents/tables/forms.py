@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from rag_app.documents.tables.cells import VALUE, Covered, Row, cells_once, filled_cells
+from rag_app.documents.tables.cells import VALUE, Continued, Covered, Row, cells_once, filled_cells
 
 _FIELDS = frozenset(
     """
@@ -42,6 +42,28 @@ def is_form(body: Sequence[Row]) -> bool:
 def is_marked(body: Sequence[Row]) -> bool:
     """Return whether all labels of pairs end in a colon."""
     return all(label.endswith((":", "：")) for row in body for label, _ in label_pairs(row))
+
+
+def sections(block: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """Return the parts of a form, each with its name, which a cell beside all its rows says.
+
+    Example:
+        >>> from rag_app.documents.tables.cells import Continued
+        >>> sections([["经历", "单位"], [Continued("经历"), "一中"], ["备注", "无"]])
+        [('经历', [['单位'], ['一中']]), ('', [['备注', '无']])]
+    """
+    found: list[tuple[str, list[Row]]] = []
+    for at, row in enumerate(block):
+        below = block[at + 1] if at + 1 < len(block) else [""]
+        if isinstance(row[0], Continued) and found:
+            found[-1][1].append(row[1:])
+        elif isinstance(below[0], Continued):
+            found.append((row[0], [row[1:]]))
+        elif found and not found[-1][0]:
+            found[-1][1].append(row)
+        else:
+            found.append(("", [row]))
+    return found
 
 
 def is_row_of_form(row: Row) -> bool:
@@ -101,7 +123,7 @@ def _is_specification(block: Sequence[Row]) -> bool:
     labels = [label for row in pairs for label, _ in row]
     amounts = [[bool(_DIGIT.search(value)) for _, value in row] for row in pairs]
     named = len(set(labels)) == len(labels) and not any(map(_DIGIT.search, labels))
-    return named and all(map(any, amounts)) and 2 * sum(map(sum, amounts)) > len(labels)
+    return named and all(map(any, amounts)) and 2 * sum(map(sum, amounts)) >= len(labels)
 
 
 def _is_field(label: str) -> bool:
@@ -111,7 +133,8 @@ def _is_field(label: str) -> bool:
 def form_line(row: Row) -> str:
     """Return a row of a form that somebody fills in as one line."""
     cells = cells_once(row)
-    pairs = [cells[at : at + 2] for at in range(0, len(cells), 2)]
+    pairs: Sequence[Row] = label_pairs(cells)  # of which empty cells may be between them
+    pairs = pairs or [cells[at : at + 2] for at in range(0, len(cells), 2)]
     named = ([pair[0].rstrip(":："), *pair[1:]] for pair in pairs if any(pair))
     return "; ".join(": ".join(filter(None, pair)) for pair in named)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import Covered
+from rag_app.documents.tables.cells import Continued, Covered
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,23 @@ from rag_app.documents.tables.cells import Covered
              ["注：含税"], ["来源：市场部", "", "", "2024年4月"]],
             ["品种: 线材; 1月: 39; 2月: 38; 3月: 37", "注：含税", "来源：市场部; 2024年4月"],
             id="notes below a table",
+        ),
+        pytest.param(
+            [["品牌", "海信", "型号", "BCD-210"], ["颜色", "银灰", "容积", "210L"],
+             ["能效", "一级", "噪音", "36dB"]],
+            ["品牌: 海信; 型号: BCD-210", "颜色: 银灰; 容积: 210L", "能效: 一级; 噪音: 36dB"],
+            id="two names a row, of which one has a text beside it",
+        ),
+        pytest.param(
+            [["基本情况", "姓名", "江涛", "性别", "男"],
+             [Continued("基本情况"), "籍贯", "常州", "学历", "本科"],
+             ["家庭成员", "称谓", "姓名", "单位", "电话"],
+             [Continued("家庭成员"), "父亲", "江山", "退休", "8101"],
+             [Continued("家庭成员"), "母亲", "李梅", "一中", "8102"]],
+            ["基本情况", "姓名: 江涛; 性别: 男", "籍贯: 常州; 学历: 本科", "家庭成员",
+             "称谓: 父亲; 姓名: 江山; 单位: 退休; 电话: 8101",
+             "称谓: 母亲; 姓名: 李梅; 单位: 一中; 电话: 8102"],
+            id="parts of a form with their names beside them",
         ),
     ],
 )  # fmt: skip
