@@ -148,7 +148,7 @@ def plain_lines(rows: Sequence[Row]) -> Iterator[str]:
     rows = [[cell for cell in row if not isinstance(cell, Covered)] for row in rows]
     form = is_form(rows)
     for row in rows:
-        if form or is_row_of_form(row):
+        if form or is_row_of_form(row) or is_row_of_fields(row):
             yield "; ".join(f"{label.rstrip(':：')}: {value}" for label, value in label_pairs(row))
         else:
             yield " | ".join(filled_cells(row))

@@ -287,7 +287,9 @@ def has_values_below(body: Sequence[Row], at: int) -> bool:
     below = [
         row
         for row in body[at + 1 : at + 1 + _SAMPLE]
-        if (len(set(row)) > 1 or len(row) < 2) and not TOTAL.fullmatch("".join(row[:1]))
+        if (len(set(row)) > 1 or len(row) < 2)
+        and not TOTAL.fullmatch("".join(row[:1]))
+        and not _is_across(row)
     ]
     for column, label in enumerate(body[at]):
         cells = [row[column] for row in below if column < len(row) and row[column]]
@@ -298,6 +300,15 @@ def has_values_below(body: Sequence[Row], at: int) -> bool:
         if not VALUE.fullmatch(label) or not all(map(is_period, values)):
             return True
     return False
+
+
+def _is_across(row: Row) -> bool:
+    """Return whether a row is names with values in a layout of its own."""
+    once = cells_once(row)
+    covered = sum(isinstance(cell, Covered) for cell in row[len(row) // 2 :])
+    if len(once) == 2 and all(once) and covered > 1:  # the value covers the other columns
+        return True
+    return len(once) < len(row) and is_row_of_fields(row)
 
 
 def _is_over(above: Row, below: Row) -> bool:

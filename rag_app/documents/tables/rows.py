@@ -11,7 +11,7 @@ from rag_app.documents.tables.cells import (
     cells_once,
     filled_cells,
 )
-from rag_app.documents.tables.forms import is_row_of_form, plain_lines
+from rag_app.documents.tables.forms import is_row_of_fields, is_row_of_form, plain_lines
 from rag_app.documents.tables.heads import is_period
 
 _FAR_ACROSS = 3
@@ -29,7 +29,7 @@ def named_row(head: Row, row: Row) -> str:
         return row[0]
     if _is_note(head, row):
         return "; ".join(dict.fromkeys(filled_cells(row)))
-    if is_row_of_form(row):
+    if _is_form(row):
         return next(plain_lines([row]))
     if _is_pair_across(head, row):
         return ": ".join(filled_cells(cells_once(row)))
@@ -47,7 +47,13 @@ def named_row(head: Row, row: Row) -> str:
 def is_unnamed(head: Row, row: Row) -> bool:
     """Return whether a row stands in none of the columns: a section, note or row of a form."""
     kinds = (_is_section, _is_note, _is_pair_across)
-    return any(kind(head, row) for kind in kinds) or is_row_of_form(row)
+    return any(kind(head, row) for kind in kinds) or _is_form(row)
+
+
+def _is_form(row: Row) -> bool:
+    """Return whether a row is one of a form, in a layout of its own unless colons tell."""
+    own_layout = any(isinstance(cell, Covered) for cell in row)
+    return is_row_of_form(row) or (own_layout and is_row_of_fields(row))
 
 
 def _is_pair_across(head: Row, row: Row) -> bool:
