@@ -823,6 +823,19 @@ def test_names_under_those_of_groups() -> None:
     )
 
 
+def test_what_two_parties_sign_is_read_party_by_party() -> None:
+    sides = [[f"{party}方（盖章）：{name}", f"法定代表人：{person}", f"签订日期：2025年9月{day}日"]
+             for party, name, person, day in (("甲", "江北水务集团", "文同", 17),
+                                              ("乙", "海曙泵业公司", "米芾", 18))]  # fmt: skip
+
+    def page(canvas: Canvas) -> None:
+        lines(canvas, PROSE)
+        for number, side in enumerate(sides):
+            lines(canvas, side, x=60 + 250 * number, y=640, leading=24)
+
+    assert read(page).text.endswith("\n".join(sides[0] + sides[1]))
+
+
 def test_labels_with_values_stay_lines_and_titles_of_two_lines_are_one() -> None:
     def page(canvas: Canvas) -> None:
         canvas.setFont(SONG, 20)

@@ -64,3 +64,16 @@ def test_a_page_that_stands_aslant_is_read_in_lines() -> None:
 
     text = read_pdf(pdf(page), "记录.pdf").text
     assert text.index("第一行：水位三米。") < text.index("第二行：流量五方。")
+
+
+def test_italics_stand_in_their_lines() -> None:
+    def page(canvas: Canvas) -> None:
+        lines(canvas, PROSE[:3])
+        canvas.saveState()
+        canvas.transform(1, 0, 0.3, 1, 60, 720)
+        lines(canvas, ["斜体的一行：巡视路线见附图。"], x=0, y=0)
+        canvas.restoreState()
+        lines(canvas, PROSE[3:], y=690)
+
+    text = read_pdf(pdf(page), "规程.pdf").text
+    assert text.index(PROSE[2]) < text.index("斜体的一行：巡视路线见附图。") < text.index(PROSE[3])
