@@ -169,14 +169,21 @@ def table_rows(table: Tag) -> list[list[str]]:
 
 def _begin_rows(table: Tag) -> None:
     """Put cells that stand in no row into one, as browsers do."""
-    row: Tag | None = None
-    for cell in table.find_all(_CELLS):
-        if cell.parent is None or cell.parent.name not in {"table", "thead", "tbody", "tfoot"}:
+    for group in [table, *table.find_all(["thead", "tbody", "tfoot"])]:
+        if group.find(_CELLS, recursive=False) is None:
             continue
-        if row is None or cell.find_previous_sibling() is not row:
-            row = Tag(name="tr")
-            cell.insert_before(row)
-        row.append(cell)
+        children = list(group.children)
+        group.clear()
+        row: Tag | None = None
+        for child in children:
+            if not isinstance(child, Tag) or child.name not in _CELLS:
+                group.append(child)
+                row = None if isinstance(child, Tag) else row
+                continue
+            if row is None:
+                row = Tag(name="tr")
+                group.append(row)
+            row.append(child)
 
 
 def _outside(table: Tag) -> Iterator[str]:
