@@ -195,10 +195,17 @@ def _outside(table: Tag) -> Iterator[str]:
 
 
 def _head_rows(table: Tag) -> int:
-    """Return how many rows a table begins with in which each cell is a name."""
-    rows = table.find_all("tr")
-    named = (row.find("th") is not None and row.find("td") is None for row in rows)
-    return next((at for at, is_head in enumerate(named) if not is_head), 0)
+    """Return how many rows a table begins with in which each cell is a name.
+
+    One cell alone below several names a part of the rows, not their columns.
+    """
+    count, several = 0, False
+    for row in table.find_all("tr"):
+        names = len(row.find_all("th"))
+        if not names or row.find("td") is not None or (several and names == 1):
+            break
+        count, several = count + 1, several or names > 1
+    return count
 
 
 class _Cell:

@@ -483,3 +483,9 @@ def test_pages_in_frames_that_hold_them_are_read() -> None:
     page = "<h1>泵</h1><iframe srcdoc='&lt;p&gt;量程 6 bar。&lt;/p&gt;'></iframe>"
     assert page_markdown(page).startswith("# 泵")
     assert page_markdown(page).endswith("量程 6 bar。")
+
+
+def test_a_name_over_a_part_of_the_rows_is_no_head() -> None:
+    page = "<table><tr><th>项</th><th>工</th></tr><tr><th colspan=2>检测</th></tr>"
+    page += "<tr><td>拉伸</td><td>甲</td></tr><tr><td>弯曲</td><td>乙</td></tr></table>"
+    assert page_markdown(page) == "检测\n项: 拉伸; 工: 甲\n项: 弯曲; 工: 乙"
