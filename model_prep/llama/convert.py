@@ -11,7 +11,7 @@ from typing import Any, Literal
 from model_prep.checkpoint.pth_file import write_pth
 from model_prep.checkpoint.reader import open_checkpoint
 from model_prep.checkpoint.safetensors_file import DEFAULT_SHARD_BYTES, write_safetensors_shards
-from model_prep.checkpoint.tensors import reporting, torch_dtype
+from model_prep.checkpoint.tensors import reporting, require_finite, torch_dtype
 from model_prep.errors import CheckpointError, UsageError
 from model_prep.json_file import write_json
 from model_prep.llama.architecture import (
@@ -77,7 +77,7 @@ def convert(
 
     Raises:
         UsageError: ``model_size`` is unknown.
-        CheckpointError: something is missing, damaged, or does not fit.
+        CheckpointError: something is missing, damaged, does not fit, or is no number.
         TokenizerError: the tokenizer is damaged or of another family.
         OutputError: ``output_dir`` holds something or can't be written.
         DiskSpaceError: the disk is too full.
@@ -113,7 +113,7 @@ def _to_hugging_face(
     pieces = vocabulary_size(tokenizer)
     with MetaCheckpoint(folder, params) as meta:
         _require_rows(meta, pieces, tokenizer)
-        tensors = meta.data()
+        tensors = require_finite(meta.data(), folder)
         size = sum(tensor.size for tensor in tensors)
         done = Conversion("hf", folder, output_dir, len(tensors), size, meta.dtype, [])
         if dry_run:
@@ -197,7 +197,7 @@ def _to_meta(
     params = to_params(config)
     with open_checkpoint(input_dir) as checkpoint:
         parts = meta_shards(checkpoint, config, shards or published_shards(config))
-        tensors = [tensor for part in parts for tensor in part]
+        tensors = require_finite([tensor for part in parts for tensor in part], input_dir)
         size = sum(tensor.size for tensor in tensors)
         dtype = checkpoint.tensors["model.layers.0.self_attn.q_proj.weight"].dtype
         done = Conversion("meta", input_dir, output_dir, len(parts[0]), size, dtype, [])

@@ -99,6 +99,13 @@ class Adapter:
             lora_a, lora_b = lora_b.T, lora_a.T
         return LowRankUpdate(lora_a, lora_b, factors.lora_alpha, factors.divisor)
 
+    def is_zero(self) -> bool:
+        """Return whether it has LoRAs, and each adds nothing: a factor of it is zero."""
+        return bool(self.factors) and all(
+            any(not self.checkpoint.read(name).any() for name in (factors.lora_b, factors.lora_a))
+            for factors in self.factors.values()
+        )
+
     def read_all(self, weight: str) -> "list[torch.Tensor]":
         """Read everything that it has for ``weight``."""
         names = [self.modules_to_save.get(weight)]

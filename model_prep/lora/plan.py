@@ -147,7 +147,13 @@ def prepare_merge(
         msg = f"{base_model} has no tokenizer; copy tokenizer.model into it"
         raise MergeOrderError(msg)
     own = next(file.parent for file in map(find_tokenizer, folders) if file)
-    notes = []
+    notes = [
+        f"{adapter.folder} has only zeros in a factor of each LoRA, as an untrained one, or one "
+        "saved wrongly: "
+        + ("only its whole modules count" if adapter.modules_to_save else "it changes nothing")
+        for adapter in adapters
+        if adapter.is_zero()
+    ]
     has_outputs = any(tensor.name == OUTPUT for tensor in tensors)
     if tied and has_outputs:
         notes.append(

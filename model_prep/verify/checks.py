@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from model_prep.checkpoint.checksums import content_digest, pieces_digest
 from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
-from model_prep.checkpoint.tensors import TensorData, TensorInfo, reporting, torch_dtype
+from model_prep.checkpoint.tensors import TensorData, TensorInfo, is_finite, reporting, torch_dtype
 from model_prep.errors import CheckpointError, TokenizerError
 from model_prep.gguf.header import part_of, read_gguf_header
 from model_prep.gguf.layout import sources
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 CHECKPOINTS = (".safetensors", ".bin", ".pth")
 """Files of tensors that can be read."""
 Outcome = Literal["passed", "failed", "warning"]
-_FLOATING = ("F16", "BF16", "F32", "F64")
 _SHOWN = 3
 _OTHER_VOCABULARIES = ("vocab.*", "*.model", "*.tiktoken")
 """Files of tokenizers that are not checked."""
@@ -148,10 +147,7 @@ def _digest(tensor: TensorData) -> tuple[str, bool]:
     def pieces() -> "Iterator[Buffer]":
         nonlocal finite
         for piece in tensor.pieces:
-            if finite and tensor.dtype in _FLOATING:
-                # Least and greatest are NaN where any number is, and six times as fast as isfinite.
-                extremes = torch.aminmax(torch.frombuffer(piece, dtype=dtype))
-                finite = all(bool(torch.isfinite(extreme)) for extreme in extremes)
+            finite = finite and is_finite(torch.frombuffer(piece, dtype=dtype))
             yield piece
 
     return pieces_digest(tensor.name, tensor.dtype, tensor.shape, pieces()), finite

@@ -300,6 +300,19 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, hugging_face: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["hf"]
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_what_is_no_number_is_refused(tmp_path: Path, hugging_face: Path, value: float) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(hugging_face, tmp_path / "changed")
+    weights = load_file(folder / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"][0, 0] = value
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"layers\.1\.feed_forward\.w3\.weight of .* NaN or"):
+        convert(folder, tmp_path / "out", to="meta", shards=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["changed", "hf"]
+
+
 def test_the_command_in_both_spellings(tmp_path: Path, tokenizer: Path) -> None:
     folder = make_meta(tmp_path / "in", VOCABULARY).folder
     shutil.copy(tokenizer, folder / "tokenizer.model")

@@ -90,6 +90,19 @@ def test_what_is_no_number_is_refused(
         merge(base, [family.sft], output_dir=tmp_path / "out")
 
 
+def test_a_lora_that_adds_nothing_is_said(family: Family, lora: Path, tmp_path: Path) -> None:
+    """As PEFT makes one that was never trained."""
+    weights = state_of(lora)
+    for name, weight in weights.items():
+        if "lora_B" in name:
+            weight.zero_()
+    save_file(weights, lora / "adapter_model.safetensors")
+    report = merge(family.base, [lora], output_dir=tmp_path / "out")
+    assert [note for note in report.notes if f"{lora} has only zeros" in note]
+    assert state_of(tmp_path / "out").keys() == state_of(family.base).keys()
+    assert not merge(family.base, [family.sft], output_dir=tmp_path / "o", dry_run=True).notes
+
+
 @pytest.mark.parametrize("packed", ["weight", "qweight", "weight_packed"])
 def test_whole_numbers_are_no_weights(
     family: Family, base: Path, tmp_path: Path, packed: str
