@@ -27,7 +27,12 @@ _SPREAD = re.compile(r"\s*(?:\[|\{[ \t]*\n)")
 _FEW = 0.05
 """Share of a file's bytes that may not be text."""
 _LOOKED_AT = 100_000
-"""Characters from which an encoding is detected."""
+"""Characters, or bytes, from which an encoding is detected."""
+_KANA, _HANGUL = re.compile("[\u3041-\u30f6]"), re.compile("[\uac00-\ud7a3]")
+_FOREIGN = (("euc_jp", "euc_jp", _KANA, 0.3), ("euc_kr", "cp949", _HANGUL, 0.9))
+"""Encodings whose bytes seem Chinese: one that shows it, one to decode by, letters, their share."""
+_CERTAIN = 20
+"""Letters from which on chance does not explain what they are."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ def read_text(file: Path, encoding: str | None, problems: Problems) -> str | Non
     """Return a file's text without its broken lines; None where it has none. Problems are noted.
 
     Args:
-        file: Text in UTF-8, UTF-16 with its mark, or GB18030.
+        file: Text in UTF-8, UTF-16 with its mark, GB18030, EUC-KR or EUC-JP.
         encoding: In place of those.
         problems: Noted here.
     """
@@ -170,6 +175,8 @@ def _with_strays(data: bytes, encoding: str | None) -> str | None:
         return _decode(data, encoding or marked[0])
     if (text := _decode(data, "utf-8-sig", few=0)) is not None:
         return text
+    if (text := _foreign(data)) is not None:
+        return text
     chinese = _decode(data, "gb18030")
     return chinese if chinese and _is_common(chinese) else _decode(data, "utf-8-sig")
 
@@ -181,6 +188,17 @@ def _decode(data: bytes, encoding: str, few: float = _FEW) -> str | None:
     except (UnicodeDecodeError, LookupError):
         return None
     return text if len(_STRAY.findall(text)) <= few * len(data) else None
+
+
+def _foreign(data: bytes) -> str | None:
+    """Decode Korean or Japanese, which GB18030 has other characters for; None where it is none."""
+    for narrow, codec, letters, share in _FOREIGN:
+        text = _decode(data[:_LOOKED_AT], narrow) or ""
+        beyond = [char for char in text if char > "\x7f" and char.isalpha()]
+        own = len(letters.findall("".join(beyond)))
+        if len(beyond) >= _CERTAIN and own > share * len(beyond):
+            return _decode(data, codec)
+    return None
 
 
 def _is_common(text: str) -> bool:

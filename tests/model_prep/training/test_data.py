@@ -87,6 +87,29 @@ def test_what_is_not_text_is_named(tmp_path: Path, name: str, packed: bytes) -> 
     assert [problem for problem in problems.first if name in str(problem)]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("euc_kr", "다음 문장을 요약해 주세요. 기계 학습은 규칙을 배우는 방법입니다."),
+        ("cp949", "다음 문장을 요약해 주세요. 찦차를 타고 온 펲시맨은 규칙을 배웁니다."),
+        ("euc_jp", "次の文章を要約してください。機械学習は、規則を学ぶ方法です。"),
+        (
+            "gb18030",
+            "请说明「ありがとう」与「こんにちは」的意思，以及它们在什么场合使用，怎样回答。",
+        ),
+    ],
+)
+def test_what_seems_chinese_is_read_in_its_own_language(
+    tmp_path: Path, encoding: str, text: str
+) -> None:
+    item = {"instruction": text, "output": text}
+    file = write_jsonl(tmp_path / "data.jsonl", [item], encoding)
+    problems = Problems()
+    (found,) = read_conversations([file], None, problems)
+    assert found.messages[0]["content"] == text
+    assert problems.total == 0
+
+
 @pytest.mark.parametrize("begin", ["{\n", "{ \n"])
 def test_objects_over_several_lines(begin: str, tmp_path: Path) -> None:
     """As jq writes them, one after another."""
