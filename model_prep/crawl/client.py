@@ -12,6 +12,7 @@ from typing import Any
 
 import openai
 
+from model_prep.crawl.http_client import LONGEST_ANSWER, AnswerTooLongError, http_client
 from model_prep.crawl.prompts import Prompt, TextPrompt
 from model_prep.crawl.report import CrawlReport
 from model_prep.crawl.settings import CrawlOptions
@@ -90,6 +91,7 @@ class Client:
                 base_url=options.base_url,
                 api_key=options.api_key or "none",
                 timeout=options.timeout,
+                http_client=http_client(),
                 max_retries=0,  # it is done here, counted and reported
             )
         except Exception as error:  # of the HTTP library, which is another with each version
@@ -188,6 +190,8 @@ class Client:
         """Return what a server did, in a few words that never hold the key."""
         if isinstance(error, openai.APITimeoutError):
             return f"gave no answer in {self._options.timeout:g} s"
+        if isinstance(error.__cause__, AnswerTooLongError):
+            return f"sent more than {LONGEST_ANSWER // 2**20} MB to one request"
         if isinstance(error, openai.APIConnectionError):
             cause = self._shortened(str(error.__cause__ or ""))
             return f"can't be reached ({cause})" if cause else "can't be reached"

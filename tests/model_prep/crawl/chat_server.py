@@ -167,6 +167,13 @@ def hang(handler: Handler, _: dict[str, Any]) -> None:
     handler.chat.closing.wait(60)
 
 
+def endless(handler: Handler, _: dict[str, Any]) -> None:
+    """Send white space as fast as it is taken, and never a reply."""
+    handler.send(200, b"", Content_Length=str(10**12))
+    while not handler.chat.closing.is_set():
+        handler.wfile.write(b" " * 2**20)
+
+
 def drip(handler: Handler, _: dict[str, Any]) -> None:
     """Send an answer that never ends, a space at a time."""
     handler.send_response(200)

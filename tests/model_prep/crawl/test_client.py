@@ -16,6 +16,7 @@ from tests.model_prep.crawl.chat_server import (
     Chat,
     break_off,
     drip,
+    endless,
     fail,
     hang,
     item,
@@ -191,6 +192,13 @@ def test_timeouts_and_broken_connections(crawls: Crawls, chat: Chat, out: Path) 
     assert report.retries == 3
     assert all("gave no answer in 1 s" in note for note in crawls.notes[:2])
     assert "can't be reached" in crawls.notes[2]
+    assert len(lines(out)) == 2
+
+
+def test_an_endless_answer_is_not_kept(crawls: Crawls, chat: Chat, out: Path) -> None:
+    chat.acts = [endless]
+    crawls(2)
+    assert "sent more than 8 MB to one request" in crawls.notes[0]
     assert len(lines(out)) == 2
 
 
