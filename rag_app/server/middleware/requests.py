@@ -175,7 +175,7 @@ class PathsMiddleware:
         path = _BASE.sub(lambda base: f"/{base[1]}/" if base[1] else "/", scope["path"])
         path = path.removeprefix("/v1") if path.startswith("/v1/v2/") else path
         path = path.rstrip("/") or "/"
-        if path.split("/")[1] in _OPENAI:
+        if path.partition("/")[2].partition("/")[0] in _OPENAI:  # `*` has no slash
             path = f"/v1{path}"
         path = _OTHER_PATHS.get(path, path)
         if path.startswith(_ENGINES):

@@ -62,12 +62,13 @@ class RerankRequest(RequestBody):
         if values.get("documents") is None:
             values = {**values, "documents": values.get("texts") or values.get("passages")}
         fields, documents = values.get("rank_fields"), values["documents"]
-        if isinstance(fields, list) and isinstance(documents, list):
+        named = isinstance(fields, list) and all(isinstance(name, str) for name in fields)
+        if fields and named and isinstance(documents, list):
             values = {**values, "documents": [_fields_of(one, fields) for one in documents]}
         return values
 
 
-def _fields_of(document: Any, names: list[Any]) -> Any:
+def _fields_of(document: Any, names: list[str]) -> Any:
     """Return the text that some fields of a document hold; of a text all of it.
 
     Raises:
@@ -77,7 +78,7 @@ def _fields_of(document: Any, names: list[Any]) -> Any:
         return document
     found = [str(document[name]) for name in names if name in document]
     if not found:
-        msg = f"a document has none of rank_fields: {', '.join(map(str, names))}"
+        msg = f"a document has none of rank_fields: {', '.join(names)}"
         raise ValueError(msg)
     return "\n".join(found)
 

@@ -124,7 +124,9 @@ class Constraints(RequestBody):
     guided_regex: Any = None
     guided_grammar: Any = None
     structured_outputs: Annotated[
-        dict[str, Any] | None, BeforeValidator(lambda value: value if value is not True else None)
+        # A flag, as OpenRouter's clients send it, asks for nothing itself.
+        dict[str, Any] | None,
+        BeforeValidator(lambda value: None if isinstance(value, bool) else value),
     ] = None
     grammar: Any = None
     json_schema: Any = None

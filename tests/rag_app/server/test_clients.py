@@ -409,6 +409,8 @@ def test_forms_of_other_servers_are_refused_by_name(model: str, more: Any, poets
     body = {"model": model, "messages": ASKED, "structured_outputs": True, "json_schema": {}}
     with poets.client() as client:
         assert client.post(CHAT, json=body).status_code == 200
+        body["structured_outputs"] = False
+        assert client.post(CHAT, json=body).status_code == 200
         refused = client.post(CHAT, json={**body, **more})
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, *more)
 

@@ -76,6 +76,13 @@ def test_what_is_no_http_is_refused_as_all_else_is(sent: bytes, served: Served) 
     assert json.loads(body)["error"]["code"] == "invalid_http"
 
 
+@pytest.mark.parametrize("target", ["OPTIONS *", "GET health", "CONNECT a:1"])
+def test_a_target_without_a_slash_is_no_path(target: str, served: Served) -> None:
+    head = f"{target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    status = int(send(served, head.encode()).split()[1])
+    assert 400 <= status < 500
+
+
 @pytest.mark.slow
 def test_a_body_that_never_ends_is_not_waited_for(impatient: Served) -> None:
     body = 'Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"messages": '

@@ -198,11 +198,19 @@ def test_rankings_of_passages_and_of_fields(served: Served, client: httpx.Client
     assert client.post("/v1/rerank", json=asked).json()["results"] == plain
     refused = client.post("/v1/rerank", json={**asked, "rank_fields": ["body"]})
     assert "none of rank_fields" in refused.json()["error"]["message"]
+    all_of_it = {**asked, "documents": body["passages"], "rank_fields": []}
+    assert client.post("/v1/rerank", json=all_of_it).json()["results"] == plain
 
 
 @pytest.mark.parametrize(
     ("more", "status"),
-    [({"documents": []}, 400), ({"query": " "}, 400), ({"model": "x"}, 404), ({"top_n": 0}, 400)],
+    [
+        ({"documents": []}, 400),
+        ({"query": " "}, 400),
+        ({"model": "x"}, 404),
+        ({"top_n": 0}, 400),
+        ({"documents": [{"text": "甲"}], "rank_fields": [{}]}, 400),
+    ],
 )
 def test_rankings_that_are_refused(more: Any, status: int, client: httpx.Client) -> None:
     body = {"query": "李白", "documents": ["甲"], **more}
