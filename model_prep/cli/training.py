@@ -1,5 +1,6 @@
 """``model-prep pretrain``, ``sft`` and ``prefer``: train a LoRA."""
 
+import signal
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -114,6 +115,8 @@ def _command(
             print_json(report)
         _print_report(report)
     if not report.finished:
+        if report.signal not in (None, signal.SIGINT):
+            signal.raise_signal(report.signal)  # ends the command as it ends all others
         raise typer.Exit(INTERRUPTED)
 
 

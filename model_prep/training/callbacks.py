@@ -165,13 +165,15 @@ class SignalCallback(TrainerCallback):
         >>> callback = SignalCallback()
         >>> with callback.listening():
         ...     signal.raise_signal(signal.SIGINT)
-        >>> callback.stopping
-        True
+        >>> callback.stopping, callback.signal == signal.SIGINT
+        (True, True)
     """
 
     def __init__(self) -> None:
         self.stopping = False
         """Whether this process has been signalled; at the end, whether the run was cut short."""
+        self.signal: int | None = None
+        """The number of the signal, None where there was none or another process got it."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Stop where any process was signalled, unless it was the last step."""
@@ -197,8 +199,8 @@ class SignalCallback(TrainerCallback):
             for kind, handler in before.items():
                 signal.signal(kind, handler)
 
-        def stop(*_: Any) -> None:
-            self.stopping = True
+        def stop(number: int, _: Any) -> None:
+            self.stopping, self.signal = True, number
             restore()
 
         for kind in before:

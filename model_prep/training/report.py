@@ -41,6 +41,8 @@ class TrainingReport:
     eval_margin: float | None = None
     seconds: float = 0.0
     tokens_per_second: float = 0.0
+    signal: int | None = None
+    """The number of the one that interrupted it; None where another process got that."""
 
 
 def report_of(

@@ -141,6 +141,7 @@ def train(
         if finished:
             _finish(trainer, settings, shapes)
         report = report_of(settings, data, finished=finished, steps=steps, seconds=seconds)
+        report.signal = None if finished else signals.signal
         if finished and trainer.is_world_process_zero():
             plain = {**asdict(report), "output": str(report.output)}
             values = {"settings": identity, "finished": True, "report": plain}
