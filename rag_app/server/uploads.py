@@ -6,6 +6,7 @@ process that works on it.
 """
 
 import hashlib
+import os
 import re
 import shutil
 import time
@@ -47,8 +48,8 @@ _BLOCK = 2**20
 _DRIVE = re.compile(r"[.\s]*[A-Za-z]:")
 _NOT_FIRST = re.compile(r"(?:[.\s]|[A-Za-z]:)+")
 """What no part of a path begins with: points (hidden files), spaces, and drives."""
-_ONE_CHARACTER = re.compile(r"^(.):")
-"""Of which Python 3.13 makes a drive on Windows, whatever it is (9:30 会议.txt)."""
+_NOT_ON_WINDOWS = str.maketrans('<>:"|?*', "＜＞：＂｜？＊")
+"""What no name has there: `9:` would be a drive, and a file lie behind `会议 9:` unseen."""
 LONGEST_NAME = 200
 """Bytes of a file name, so that temporary files next to it fit the 255 of file systems."""
 _MARK = 8
@@ -272,10 +273,11 @@ def sent_name(file: UploadFile) -> str:
     return name
 
 
-def file_name(name: str) -> str:
+def file_name(name: str, *, windows: bool = os.name == "nt") -> str:
     """Return an uploaded file's name with its folders, as a path that stays where it is put.
 
-    Of a path that leads elsewhere (absolute, with a drive or ``..``) the last part is left.
+    Of a path that leads elsewhere (absolute, with a drive or ``..``) the last part is left. For
+    ``windows`` characters that no name has there are written wide.
 
     Raises:
         ApiError: 400, nothing is left of it, it is too long, or its format is not read.
@@ -283,14 +285,15 @@ def file_name(name: str) -> str:
     parts = [_printable(part).strip() for part in re.split(r"[/\\]", name)]
     absolute = len(parts) > 1 and not parts[0]
     leads_out = absolute or any(part == ".." or _DRIVE.match(part) for part in parts)
-    *folders, last = [_ONE_CHARACTER.sub(r"\1：", part[_begin(part) :]) for part in parts]
+    kept = [part[_begin(part) :] for part in parts]
+    *folders, last = [part.translate(_NOT_ON_WINDOWS) for part in kept] if windows else kept
     path = PurePosixPath(last or "_")
     if path.suffix.lower() not in SUFFIXES:
         msg = f"{last or name!r} has no supported format: {' '.join(sorted(SUFFIXES))}"
         raise ApiError(400, msg, code="unsupported_format", param="files")
     stem = _cut(path.stem, LONGEST_NAME - len(path.suffix.encode()))
-    kept = [] if leads_out else [_cut(folder, LONGEST_NAME) for folder in folders if folder]
-    path_name = "/".join([*kept, stem + path.suffix])
+    above = [] if leads_out else [_cut(folder, LONGEST_NAME) for folder in folders if folder]
+    path_name = "/".join([*above, stem + path.suffix])
     if len(path_name.encode()) > _LONGEST_PATH:
         msg = f"{stem}{path.suffix} is in folders whose names are too long together"
         raise ApiError(400, msg, param="files")
