@@ -55,7 +55,9 @@ _OPEN = ("/", "/health", "/openapi.json")
 """Paths that need no key: they reveal nothing of the documents."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _OWN_NAMES = (".localhost", ".docker.internal", ".containers.internal")
-"""Names of this machine, for its browsers and its containers, that no web site can have."""
+"""Names of this machine, for its browsers and its containers, that no web site can have.
+
+A network whose name server lies could lead a page here by one: a key keeps that out too."""
 PROGRAMS = r"(?!https?:|[a-z-]*extension:)[a-z][a-z0-9+.-]*://[^/]*|https?://tauri\.localhost"
 """Origins of pages that a program of this machine shows (Electron, Tauri, Obsidian, VS Code): no
 web site has one. Of extensions of browsers, which live among the sites, each is named."""

@@ -131,7 +131,7 @@ class Answering:
             meant = await asyncio.to_thread(self._registry.sources, index, request.documents)
             request = request.model_copy(update={"within": "\0".join(meant)})
         prefix = self._raw_request.headers.get("x-forwarded-prefix", "").lstrip("/")
-        address = index_address(f"{self._raw_request.base_url}{quote(prefix)}", index)
+        address = index_address(f"{self._raw_request.base_url}{quote(prefix, safe='/%')}", index)
         records: JobRecords = self._raw_request.app.state.job_records
         notes = records.notes(index) if records.folder.exists() else ()
         return DocumentChat(engine, request, f"{RAG}{index}", address=address, notes=notes)

@@ -384,12 +384,13 @@ def test_models_that_older_clients_name_in_the_path(base: str, poets: Served) ->
     assert answer.status_code == 200, answer.text
 
 
-def test_sources_are_named_as_a_proxy_has_the_server(poets: Served) -> None:
-    headers = {"X-Forwarded-Prefix": "/rag", "X-Forwarded-Proto": "https"}
+@pytest.mark.parametrize("prefix", ["/rag", "/%E7%9F%A5"])
+def test_sources_are_named_as_a_proxy_has_the_server(prefix: str, poets: Served) -> None:
+    headers = {"X-Forwarded-Prefix": prefix, "X-Forwarded-Proto": "https"}
     body = {"model": "rag:诗", "messages": ASKED}
     answer = httpx.post(poets.url + CHAT, json=body, headers=headers, timeout=60).json()
     address = poets.url.replace("http:", "https:")
-    assert answer["citations"][0].startswith(f"{address}/rag/v1/indexes/")
+    assert answer["citations"][0].startswith(f"{address}{prefix}/v1/indexes/")
 
 
 @pytest.mark.parametrize("model", ["default", "rag:诗"])
