@@ -67,12 +67,13 @@ class TimedProtocol(H11Protocol):
         body = json.dumps(error_body(400, said, code="invalid_http")).encode()
         headers = {"content-type": "application/json", "connection": "close"}
         headers["content-length"] = str(len(body))
-        for event in (
-            h11.Response(status_code=400, headers=[*headers.items()], reason=b"Bad Request"),
-            h11.Data(data=body),
-            h11.EndOfMessage(),
-        ):
-            self.transport.write(self.conn.send(event) or b"")
+        with suppress(h11.LocalProtocolError):  # it comes behind what is answered already
+            for event in (
+                h11.Response(status_code=400, headers=[*headers.items()], reason=b"Bad Request"),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
     def on_response_complete(self) -> None:

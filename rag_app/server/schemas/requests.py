@@ -123,10 +123,9 @@ class Constraints(RequestBody):
     guided_choice: Any = None
     guided_regex: Any = None
     guided_grammar: Any = None
+    # OpenRouter's flag, which asks for nothing itself, has the name too.
     structured_outputs: Annotated[
-        # A flag, as OpenRouter's clients send it, asks for nothing itself.
-        dict[str, Any] | None,
-        BeforeValidator(lambda value: None if isinstance(value, bool) else value),
+        Any, BeforeValidator(lambda value: None if value is True else value)
     ] = None
     grammar: Any = None
     json_schema: Any = None

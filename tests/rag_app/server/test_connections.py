@@ -76,6 +76,22 @@ def test_what_is_no_http_is_refused_as_all_else_is(sent: bytes, served: Served) 
     assert json.loads(body)["error"]["code"] == "invalid_http"
 
 
+def test_what_is_no_http_behind_an_answer_closes_the_connection(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chunk = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n40\r\n{'a' * 64}\r\n"
+    with (
+        serving(max_body_bytes=10) as served,
+        socket.create_connection(("127.0.0.1", int(served.url.rsplit(":", 1)[1]))) as plain,
+    ):
+        plain.sendall(chunk.encode())
+        assert plain.recv(65536).startswith(b"HTTP/1.1 413 ")
+        plain.sendall(b"no chunk\r\n")
+        while plain.recv(65536):
+            pass
+    assert not [one for one in caplog.records if one.name == "asyncio"]
+
+
 @pytest.mark.parametrize("target", ["OPTIONS *", "GET health", "CONNECT a:1"])
 def test_a_target_without_a_slash_is_no_path(target: str, served: Served) -> None:
     head = f"{target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
