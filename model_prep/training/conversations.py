@@ -22,8 +22,8 @@ _OF_MESSAGES = ("tool_calls", "function_call", "reasoning_content", "reasoning",
 """What else objects and messages may carry: trained without it they would teach something else."""
 _LABELS = ("label", "kto_tag")
 """True or false next to an answer: is it a good one?"""
-_WEIGHTS = ("loss_weight", "weight", "train", "training")
-"""How much a message is learned: LLaMA-Factory's, OpenAI's and Axolotl's names."""
+_WEIGHTS = ("loss_weight", "weight", "train", "training", "loss")
+"""How much a message is learned: LLaMA-Factory's, OpenAI's, Axolotl's and ms-swift's names."""
 _UNKNOWN = "has not the keys of a known format"
 FORMATS = (
     '{"instruction": …, "input": …, "output": …}, {"conversations": [{"from": …, "value": …}]} '

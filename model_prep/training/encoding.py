@@ -18,8 +18,11 @@ _TOGETHER = 256
 _STRETCH = 20_000
 """Characters of plain text that are."""
 
-Parts = list[tuple[str, bool]]
-"""The text of a conversation, each part with whether it is learned."""
+Parts = list[tuple[str, bool | None]]
+"""The text of a conversation, each part with whether it is learned.
+
+None: an end token that is learned, and that the template does not show.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Sample:
 
     ids: list[int]
     labels: list[int]
-    """For each token itself where it is learned, else -100."""
+    """For each token itself where it is learned, else -100; see `sample_of`."""
     truncated: bool = False
 
 
@@ -113,10 +116,8 @@ def parts_of(messages: list[dict[str, str]], tokenizer: Any) -> list[Parts]:
         _require_shown([message], answer)
         _require_shown(messages[:index], prompt)
         # Models that never see an end token never stop.
-        samples[-1] += [
-            (prompt[len(done) :], False),
-            (answer if end in answer else answer + end, True),
-        ]
+        samples[-1] += [(prompt[len(done) :], False), (answer, True)]
+        samples[-1] += [] if end in answer else [(end, None)]
         done = answered
     return samples
 
@@ -143,10 +144,27 @@ def _render(messages: list[dict[str, str]], tokenizer: Any, *, add_generation_pr
     return text
 
 
-def sample_of(parts: list[tuple[list[int], bool]], max_length: int) -> Sample:
-    """Return the sample of encoded parts, each with whether it is learned, cut to a length."""
-    ids = [token for tokens, _ in parts for token in tokens]
-    labels = [token if learned else IGNORED for tokens, learned in parts for token in tokens]
+def sample_of(parts: list[tuple[list[int], bool | None]], max_length: int) -> Sample:
+    """Return the sample of encoded parts, each with whether it is learned, cut to a length.
+
+    A later prompt follows an answer as the template has it: an end token that it does not show
+    there is the label of the prompt's first token, which is none itself.
+
+    Example:
+        >>> sample_of([([5], False), ([6], True), ([2], None), ([7, 8], False)], 9)
+        Sample(ids=[5, 6, 7, 8], labels=[-100, 6, 2, -100], truncated=False)
+    """
+    ids: list[int] = []
+    labels: list[int] = []
+    end: list[int] = []
+    for tokens, learned in parts:
+        if learned is None:
+            end = tokens[:1]
+            continue
+        ids += tokens
+        labels += tokens if learned else [*end, *[IGNORED] * len(tokens)][: len(tokens)]
+        end = []
+    ids, labels = [*ids, *end], [*labels, *end]
     return Sample(ids[:max_length], labels[:max_length], truncated=len(ids) > max_length)
 
 

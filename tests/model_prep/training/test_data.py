@@ -19,7 +19,7 @@ from model_prep.training.command_line import read_options
 from model_prep.training.conversations import read_conversations
 from model_prep.training.dataset_files import Problems
 from model_prep.training.dry_run import decoded, estimate
-from model_prep.training.encoding import IGNORED, encode_texts, parts_of
+from model_prep.training.encoding import IGNORED, encode_conversations, encode_texts, parts_of
 from model_prep.training.packing import Collator, make_sequences, pack
 from model_prep.training.settings import PretrainSettings, SftSettings, make_settings
 from model_prep.training.vocabulary import VocabularySizes, rows_needed
@@ -238,6 +238,22 @@ def test_each_answer_is_learned_as_the_model_is_asked_for_it(
     assert "".join(text for text, _ in samples[-1][:-1]) == asked
 
 
+def test_an_end_that_the_template_does_not_show_is_learned(family: Family, tmp_path: Path) -> None:
+    """As of Gemma, or of a base whose end token is none of the template's."""
+    tokenizer = load_tokenizer(family.base)
+    tokenizer.chat_template = TURNS.replace("</s>", "\n")
+    turns = [("user", "问"), ("assistant", "一"), ("user", "再问"), ("assistant", "二")]
+    messages = [{"role": role, "content": text} for role, text in turns]
+    file = write_jsonl(tmp_path / "data.jsonl", [{"messages": messages}])
+    (sample,) = encode_conversations([file], None, tokenizer, 512, Problems())
+    end = tokenizer.eos_token_id
+    assert [at for at, token in enumerate(sample.ids) if token == end] == [len(sample.ids) - 1]
+    first, last = (at for at, label in enumerate(sample.labels) if label == end)
+    assert (sample.labels[first + 1], last) == (IGNORED, len(sample.ids) - 1)
+    shown = [label for label in sample.labels[:first] if label != IGNORED]
+    assert tokenizer.decode(shown).strip() == "一"
+
+
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
@@ -443,13 +459,14 @@ def test_what_would_be_learned_wrongly_is_named(tmp_path: Path) -> None:
         {"messages": [asked, {**said, "weight": 0}]},
         {"messages": [asked, {**said, "train": False}]},
         {"messages": [asked, {**said, "loss_weight": 0.5}]},
+        {"messages": [asked, {**said, "loss": False}]},
         {"messages": [asked, said, asked], "chosen": said, "rejected": {**said, "content": "no"}},
     ]
     found, problems = read(write_jsonl(tmp_path / "data.jsonl", values))
     assert found == [[asked, said]] * 3
     said_of = ["images", "labelled", "audios", "no text", "tool_calls", "reasoning_content"]
     assert len(problems) == len(values) - 3
-    for part, problem in zip([*said_of, *["weighs"] * 3, "prefer"], problems, strict=True):
+    for part, problem in zip([*said_of, *["weighs"] * 4, "prefer"], problems, strict=True):
         assert part in problem
 
 
