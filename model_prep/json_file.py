@@ -134,7 +134,10 @@ def replace_json(file: Path, content: Any, *, durable: bool = True) -> None:
         durable: Whether that is so after a loss of power too, which takes the disk's time.
     """
     part = file.with_name(f"{file.name}{PARTIAL}")
-    write_json(part, content)
-    if durable:
-        sync(part)
-    part.replace(file)
+    try:
+        write_json(part, content)
+        if durable:
+            sync(part)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

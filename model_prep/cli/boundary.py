@@ -161,6 +161,8 @@ def _of_machine(error: Exception) -> str:
         )
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # of Path.expanduser
         return "a path that begins with ~ names no user's home; write the full path"
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # of Path.resolve
+        error = OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(error).rpartition("from ")[2])
     if isinstance(error, FileNotFoundError) and not _has_working_folder():
         return "the working folder no longer exists; change to another one, and run this again"
     if (found := _OF_RUST.search(str(error))) and int(found[2]) in _OF_MACHINE:

@@ -106,9 +106,7 @@ def export_gguf(
     require_quantizer(quantize)
     folder = Path(folder).expanduser()
     target = Path(target) if target else _default_target(folder.resolve(), quantize)
-    if target.exists():
-        msg = f"{target} exists; delete it, or name another file with --output"
-        raise OutputError(msg)
+    _require_new(target)
     config = read_config(folder, MODEL_TYPES, SCALINGS)
     vocabulary = read_vocabulary(folder, config)
     with open_checkpoint(folder) as checkpoint:
@@ -128,6 +126,7 @@ def export_gguf(
                         msg = f"another run is writing {target}; wait for it, or name another file"
                         raise OutputError(msg)
                     try:
+                        _require_new(target)
                         _write(part, checkpoint, plan, (config, vocabulary, quantize), progress)
                         part.replace(target)
                     finally:
@@ -171,6 +170,12 @@ def _plan(
         size = math.prod(source.shape) // weights * block
         plan.append(_Tensor(name, source, kind, size))
     return plan
+
+
+def _require_new(target: Path) -> None:
+    if target.exists():
+        msg = f"{target} exists; delete it, or name another file with --output"
+        raise OutputError(msg)
 
 
 def _check_room(target: Path, size: int) -> None:

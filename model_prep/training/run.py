@@ -27,7 +27,7 @@ from model_prep.training.run_folder import (
     checkpoint_of,
     clear_folder,
     identity_of,
-    make_folder,
+    made_folder,
     require_disk_space,
     write_run_file,
     writing,
@@ -120,6 +120,7 @@ def train(
         quiet_transformers(warnings=False),
         _deepspeed_errors(settings),
         writing(settings.output_dir),
+        made_folder(settings.output_dir, alone=is_main_process()),
     ):
         trainer, signals = _trainer(settings, data, tokenizer, progress)
         # What ZeRO-3 has sharded already has no shape of its own.
@@ -205,7 +206,6 @@ def _trainer(
     # Before the model: DeepSpeed shards it while it is loaded.
     arguments = training_arguments(settings, evaluates=data.validation is not None)
     set_seed(settings.seed)
-    make_folder(settings.output_dir)
     model = load_trainable(settings, tokenizer)
     signals = SignalCallback()
     tokens_per_sequence = data.train.tokens / len(data.train)

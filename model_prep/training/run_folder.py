@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
@@ -14,7 +14,7 @@ from zipfile import is_zipfile
 from model_prep.errors import CheckpointError, DiskSpaceError, TrainingError, first_line
 from model_prep.json_file import read_json, replace_json
 from model_prep.lora.adapter_config import CONFIG
-from model_prep.output import PARTIAL, is_full, require_space
+from model_prep.output import PARTIAL, is_full, locked, require_space
 from model_prep.training.report import LOG
 from model_prep.training.settings import LORA, TrainingSettings
 
@@ -127,15 +127,22 @@ def _is_whole(checkpoint: Path) -> bool:
     return True
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder.
+@contextmanager
+def made_folder(folder: Path, *, alone: bool) -> Iterator[None]:
+    """Make the folder; where ``alone``, no other run may use it meanwhile.
 
     Raises:
+        TrainingError: another run does.
         OSError: it can't be made, or can't be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    with locked(folder) if alone else nullcontext(True) as free:
+        if not free:
+            msg = f"another run is training in {folder}; wait for it, or name another --output_dir"
+            raise TrainingError(msg)
+        yield
 
 
 def require_disk_space(settings: TrainingSettings, shapes: "dict[str, torch.Size]") -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from model_prep.cli.options import parse_size
 from model_prep.errors import DiskSpaceError, OutputError, UsageError
+from model_prep.json_file import replace_json
 from model_prep.output import check_output, output_folder
 
 
@@ -24,6 +25,20 @@ def test_a_whole_folder_gets_its_name(tmp_path: Path) -> None:
         assert list(target.iterdir()) == []
     assert [path.name for path in target.iterdir()] == ["new"]
     assert not left.exists()
+
+
+def test_a_file_that_cannot_be_written_leaves_what_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left")
+
+    file = tmp_path / "run.json"
+    replace_json(file, 1)
+    monkeypatch.setattr("model_prep.json_file.sync", fail)
+    with pytest.raises(OSError, match="No space"):
+        replace_json(file, 2)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("run.json", "1\n")]
 
 
 def test_the_folder_that_a_shell_is_in_is_filled(

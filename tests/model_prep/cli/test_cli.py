@@ -160,6 +160,7 @@ def test_a_bug_of_ours_is_one_line(
         (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"), "not valid text"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "xxx"), "xxx can't be read"),
         (RuntimeError("Could not determine home directory."), "names no user's home"),
+        (RuntimeError("Symlink loop from '/tmp/a'"), "'/tmp/a' can't be read or written (Too many"),
     ],
 )
 def test_what_the_machine_lacks_is_no_bug_of_ours(

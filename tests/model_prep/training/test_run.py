@@ -18,6 +18,7 @@ from model_prep.errors import ModelPrepError, TrainingError
 from model_prep.inference.generate import generate, load_model
 from model_prep.inference.sampling import Sampling
 from model_prep.lora.merge import merge
+from model_prep.output import locked
 from model_prep.training.run import train
 from model_prep.training.run_folder import last_checkpoint
 from model_prep.training.settings import PretrainSettings, SftSettings, make_settings
@@ -414,6 +415,14 @@ def test_going_on_with_an_adapter_and_saying_its_options(
         TrainingError, match=r"--lora_rank is for a new adapter.*\(4\); leave it out"
     ):
         sft({**values, "lora_rank": 9})
+
+
+def test_two_runs_do_not_share_a_folder(family: Family, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with locked(folder), pytest.raises(TrainingError, match="another run is training in"):
+        sft(options(family, data, folder))
+    assert not [*folder.iterdir()]
 
 
 @pytest.mark.slow
