@@ -16,7 +16,7 @@ _FENCED = (
 _INLINE = (
     r"(?<!`)(?P<ticks>`{1,9})(?!`)(?:[^`\n]|\n(?!\n)|(?!(?P=ticks)(?!`))`+){0,2000}?(?P=ticks)(?!`)"
 )
-_INDENTED = r"(?<=\n\n)(?:(?: {4}|\t).*(?:\n|\Z))+"
+_INDENTED = r"(?<=\n\n)(?:(?: {4}|\t)[ \t]*\S.*(?:\n|\Z))+"
 _IN_LIST = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)、])\s|\s{2,}")
 """A line below which indented ones belong to an item of a list."""
 _NOTE = r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]*$"
@@ -28,13 +28,20 @@ _HEADING = (
 _HIDDEN = r"<!--|(?i:<(?:style|script)[\s>])"
 """Where begins what is not shown."""
 _RAISED = r"(?i:<sup>)(?P<raised>[^<>\n]{1,40})(?i:</sup>)"
-_TAG = r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,15})(?:\s[^<>]{0,2000})?/?>"
+_TAG = r"(?!(?<=\w)<[A-Z]>)<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,15})(?:\s[^<>]{0,2000})?/?>"
+"""A tag, but not the type in ``List<B>``."""
 _ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,30});"
-_ATTRIBUTES = r"(?:(?<![ \t])[ \t]{1,9}\{[#.][^{}\n]{0,200}\}|\{:[^{}\n]{0,200}\})[ \t]*$"
-"""What names a heading or block for links and styles (Pandoc's way, and kramdown's)."""
+_ATTRIBUTE = (
+    r"(?:[#.][^\W\d_][^\s{}]{0,99}|[A-Za-z][\w-]{0,40}=(?:\"[^\"\n]{0,99}\"|[^\s{}\"]{1,99}))"
+)
+_MORE = rf"(?:[ \t]+{_ATTRIBUTE}){{0,9}}[ \t]*\}}[ \t]*$"
+_ATTRIBUTES = rf"(?<![ \t])[ \t]{{1,9}}\{{(?=[#.]){_ATTRIBUTE}{_MORE}"
+"""What names a heading for links and styles (Pandoc's way)."""
+_BLOCK_ATTRIBUTES = rf"\{{:[ \t]*(?:toc\b|{_ATTRIBUTE}){_MORE}"
+"""The same of any block (kramdown's way)."""
 _PARTS = re.compile(
     rf"(?P<code>{_FENCED}|{_INLINE})|(?P<indented>{_INDENTED})|(?P<hidden>{_HIDDEN})|(?P<note>{_NOTE})|(?P<page>{_TABLE}|{_HEADING})"
-    rf"|{_RAISED}|{_ATTRIBUTES}|(?P<tag>{_TAG})|(?P<entity>{_ENTITY})",
+    rf"|{_RAISED}|(?P<named>{_ATTRIBUTES})|{_BLOCK_ATTRIBUTES}|(?P<tag>{_TAG})|(?P<entity>{_ENTITY})",
     re.MULTILINE,
 )
 _ENDS = {"<!--": "-->", "<style": "</style>", "<script": "</script>"}
@@ -50,11 +57,15 @@ _PAIRED = frozenset(
     """.split()  # noqa: SIM905
 )
 """Those with an end, where there is one, which Markdown shows without their tags."""
+_FIELD = r"(?:[^\W\d][\w .-]{0,40}|\"[^\"\n]{1,40}\"|'[^'\n]{1,40}')[ \t]*[:=].*"
 _FRONT = re.compile(
-    r"\A(?P<mark>---|\+\+\+)[ \t]*\n(?P<fields>.*?)^(?P=mark)[ \t]*$\n?", re.M | re.S
+    rf"\A(?:---[ \t]*\n(?=\S)((?:(?:{_FIELD}|(?:[ \t#\]}}]|-[ \t]).*)?\n)+?)(?:---|\.{{3}})"
+    r"|\+\+\+[ \t]*\n((?s:.*?)^)\+\+\+)[ \t]*(?:\n|\Z)",
+    re.MULTILINE,
 )
-_FIELD = re.compile(r"^[A-Za-z_][\w .-]{0,40}?[ \t]*[:=]", re.MULTILINE)
-_TITLE = re.compile(r"^title[ \t]*[:=][ \t]*([\"']?)(.+?)\1[ \t]*$\n?", re.MULTILINE)
+"""Fields of YAML, of which each line is a field or belongs to one, or of TOML."""
+_TITLE = re.compile(r"^title[ \t]*[:=][ \t]*([\"']?)(?![ \t|>])(.+?)\1[ \t]*$\n?", re.MULTILINE)
+_COMMENT = re.compile(r"^#.*\n", re.MULTILINE)
 _TOP = re.compile(r"^#[ \t]", re.MULTILINE)
 
 
@@ -66,10 +77,10 @@ def shown_markdown(text: str) -> str:
         '# Lease\n\nDue in May.\xa0`<b>`'
     """
     front = _FRONT.match(text)
-    if front is None or not _FIELD.match(front["fields"]):
+    if front is None or not re.search(f"^{_FIELD}", front[1] or front[2], re.MULTILINE):
         return "".join(_shown(text))
     body = "".join(_shown(text[front.end() :]))
-    fields = "".join(_shown(front["fields"])).strip("\n")
+    fields = "".join(_shown(_COMMENT.sub("", front[1] or front[2]))).strip("\n")
     title = _TITLE.search(fields)
     if title is None or _TOP.search(body):
         return "\n\n".join(filter(None, [fields, body]))
@@ -101,6 +112,8 @@ def _shown(text: str) -> Iterator[str]:
             is_whole = name in _VOID or (name in _PAIRED and {("", name), ("/", name)} <= tags)
             in_line = text[line : line + 1] in {"|", "#"}  # a row or a heading ends with its line
             yield _in_place_of(name, part["close"], in_line=in_line) if is_whole else part[0]
+        elif part["named"]:
+            yield "" if text[line] == "#" else part[0]
         elif part["entity"]:
             yield html.unescape(part[0])
         elif part["indented"] and _IN_LIST.match(_line_before(text, part.start())):

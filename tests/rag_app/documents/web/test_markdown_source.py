@@ -25,7 +25,7 @@ def test_front_matter_of_markdown_is_text_under_its_title(text: str, right: str)
         ("<ul><li>甲</li></ul>", "\n\n- 甲\n\n"),
         ("<style>a {b}</style>甲", "甲"),
         (
-            "## 结论 {#sec .x}\n甲。{: .lead}\n{{< b >}} f{#1} {#}\n",
+            "## 结论 {#sec .x}\n甲。{: .lead}\n{{< b >}} f{#1}\n",
             "## 结论\n甲。\n{{< b >}} f{#1}\n",
         ),
         ("List<T> a<b 的 <名称>，<p> 是段落", "List<T> a<b 的 <名称>，<p> 是段落"),
@@ -53,3 +53,30 @@ def test_indented_code_of_markdown_is_kept_but_not_paragraphs_of_lists() -> None
 
 def test_a_comment_of_markdown_may_hold_code() -> None:
     assert shown_markdown("甲\n<!--\n```\n乙\n```\n-->\n丙") == "甲\n\n丙"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---\nNote: it rained.\n\n# Plan\n\nWe stay.\n\n---\n\nEnd.\n",  # rules
+        "Print it as {:.2f}\nor as {:>10}\n{#if paid}\nin a class {.red}\n",
+    ],
+)
+def test_texts_that_look_like_fields_names_or_tags_are_left(text: str) -> None:
+    assert shown_markdown(text) == text
+
+
+def test_types_are_no_tags() -> None:
+    assert shown_markdown("List<B> is <B>long</B>.") == "List<B> is long."
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("---\n# of Ann\n标题: 租约\n---\n甲", "标题: 租约\n\n甲"),
+        ("---\ntitle: Lease\n...\nbody", "# Lease\n\nbody"),
+        ("---\ntitle: >\n  Lease\n---\nbody", "title: >\n  Lease\n\nbody"),
+    ],
+)
+def test_front_matter(text: str, right: str) -> None:
+    assert shown_markdown(text) == right
