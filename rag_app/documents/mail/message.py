@@ -47,6 +47,7 @@ _SILENT = {
 }  # fmt: skip
 """Types of parts that say nothing to a reader."""
 _SEALED = {"application/pkcs7-mime", "application/x-pkcs7-mime"}
+_SEALED_FILE = re.compile(r"(.+\.\w{1,5})\.p7m", re.IGNORECASE)
 _SHIFTED = {"utf-7", "hz-gb-2312"}
 """Charsets whose text is ASCII to whoever does not know of them."""
 _START = 40
@@ -251,9 +252,7 @@ class _Mail:
     def _attach(self, part: Message) -> None:
         data = _content(part, damaged=False)
         if data and _is_sealed(part):
-            self.notes.append(
-                "the mail is encrypted (S/MIME); save a copy of it without encryption"
-            )
+            self._attach_sealed(data, _name_of_sealed(part))
             return
         name = filename(part) or _NAMES.get(part.get_content_type(), "")
         if not data or part.get_content_type() in _SILENT:
@@ -262,6 +261,15 @@ class _Mail:
             self.attachments.append((name, data))
         elif not part.get_content_type().startswith("image/"):
             self.notes.append(f"a part of type {shown(part.get_content_type())} was not read")
+
+    def _attach_sealed(self, data: bytes, name: str) -> None:
+        content = signed_content(data) if name else None
+        if content is None:
+            sealed = shown(name) if name else "the mail"
+            note = f"{sealed} is encrypted (S/MIME); save a copy of it without encryption"
+            self.notes.append(note)
+        else:
+            self.attachments.append((name, content))
 
 
 def _unflowed(text: str, *, spaced: bool) -> str:
@@ -289,14 +297,20 @@ def _inner(part: Message) -> Iterator[Message]:
     payload = part.get_payload()
     if isinstance(payload, list):
         yield from (item for item in payload if isinstance(item, Message))
-    elif _is_sealed(part):
+    elif _is_sealed(part) and not _name_of_sealed(part):
         content = signed_content(_content(part, damaged=False))
         yield from [] if content is None else [_parsed(content)]
 
 
 def _is_sealed(part: Message) -> bool:
-    """Return whether a part is a message that is encrypted, or within its signature (S/MIME)."""
+    """Return whether a part is encrypted, or within its signature (S/MIME)."""
     return part.get_content_type() in _SEALED or filename(part).lower().endswith(".p7m")
+
+
+def _name_of_sealed(part: Message) -> str:
+    """Return the name of a file that is sealed, as ``a.pdf`` of ``a.pdf.p7m``; "" of a message."""
+    name = _SEALED_FILE.fullmatch(filename(part))
+    return name[1] if name else ""
 
 
 def _boundaries(data: bytes) -> list[re.Pattern[str]]:

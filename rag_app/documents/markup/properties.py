@@ -2,8 +2,11 @@
 
 import re
 
-_CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\n[ \t\f]*")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+_PARTS = re.compile(
+    r"^(?P<comment>[ \t\f]*[#!].*)|\\\n[ \t\f]*|(?P<codes>(?:\\u[0-9a-fA-F]{4})+)|\\(?P<sign>.)",
+    re.M,
+)
+"""Comments, which are as they are; ends of lines that go on, codes, and signs that are escaped."""
 _CONTROLS = {"t": "\t", "n": "\n", "r": "", "f": ""}
 
 
@@ -14,11 +17,10 @@ def properties_text(text: str) -> str:
         >>> properties_text("a.title=\\u505c\\u6c34\\n\\\n  \\u901a\\u77e5\n")
         'a.title=停水\n通知\n'
     """
-    return _ESCAPE.sub(_character, _CONTINUED.sub(r"\1", text))
+    return _PARTS.sub(_meant, text)
 
 
-def _character(escape: "re.Match[str]") -> str:
-    if escape[1]:
-        code = int(escape[1], 16)
-        return escape[0] if 0xD800 <= code < 0xE000 else chr(code)
-    return _CONTROLS.get(escape[2], escape[2])
+def _meant(part: "re.Match[str]") -> str:
+    if part["codes"]:
+        return bytes.fromhex(part["codes"].replace("\\u", "")).decode("utf-16-be", "replace")
+    return part["comment"] or _CONTROLS.get(part["sign"], part["sign"]) or ""

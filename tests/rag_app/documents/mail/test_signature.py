@@ -23,10 +23,10 @@ def signed(content: bytes) -> bytes:
     return der(0x30, SIGNED, der(0xA0, der(0x30, b"\x02\x01\x01", b"\x31\x00", holder)))
 
 
-def read(data: bytes) -> ExtractedText:
-    head = b"Subject: s\nMIME-Version: 1.0\nContent-Type: application/pkcs7-mime; name=smime.p7m\n"
-    mail = head + b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(data)
-    return read_mail(mail, "a.eml", lambda data, name: ExtractedText(""))
+def read(data: bytes, name: str = "smime.p7m") -> ExtractedText:
+    head = f"Subject: s\nMIME-Version: 1.0\nContent-Type: application/pkcs7-mime; name={name}\n"
+    mail = f"{head}Content-Transfer-Encoding: base64\n\n".encode() + base64.encodebytes(data)
+    return read_mail(mail, "a.eml", lambda data, name: ExtractedText(f"{name}={data.decode()}"))
 
 
 def test_a_message_within_its_signature_is_read() -> None:
@@ -50,3 +50,8 @@ def test_an_encrypted_mail_is_said() -> None:
     found = read(der(0x30, ENVELOPED, der(0xA0, bytes(range(200)))))
     assert found.text == "# s"
     assert found.notes == ["the mail is encrypted (S/MIME); save a copy of it without encryption"]
+
+
+def test_a_file_within_its_signature_is_attached() -> None:
+    assert "a.csv=b,c" in read(signed(b"b,c"), "a.csv.p7m").text
+    assert read(der(0x30, ENVELOPED), "a.csv.p7m").notes[0].startswith("a.csv is encrypted")

@@ -165,8 +165,8 @@ def test_heads_of_csv_tables_and_text_for_some_formats() -> None:
 
 
 def test_properties_are_read_as_they_are_meant() -> None:
-    text = "# 登录\na=\\u9501\\u5b9a\nb=C\\:\\\\in, \\\n   d\ne=\\ud83d\\ude00\n"
-    assert properties_text(text) == "# 登录\na=锁定\nb=C:\\in, d\ne=\\ud83d\\ude00\n"
+    text = "# 登录 C:\\new\na=\\u9501\\u5b9a\nb=C\\:\\\\in, \\\n   d\ne=\\ud83d\\ude00\n"
+    assert properties_text(text) == "# 登录 C:\\new\na=锁定\nb=C:\\in, d\ne=😀\n"
 
 
 def test_marks_of_footnotes_in_restructured_text() -> None:
