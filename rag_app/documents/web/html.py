@@ -125,7 +125,11 @@ def page_markdown(page: str) -> str:
     for frame in soup.find_all("iframe", srcdoc=True):  # a page in a page, as browsers save frames
         framed = _parsed(str(frame["srcdoc"]))
         frame.name = "div"
-        frame.append(framed.body or framed)
+        if framed.title:
+            framed.title.decompose()
+        inner = framed.body or framed
+        inner.name = frame.name
+        frame.append(inner)
     write_equations(soup)
     for raised in soup.find_all("sup"):
         if (text := raised.get_text()) != superscript(text):
@@ -200,8 +204,10 @@ def _markdown(part: "Tag") -> str:
     for end in part.select("pre br"):
         end.replace_with("\n")
     for lines in part.select("pre ol, pre ul"):  # how pages number the lines of code
-        items = [item.get_text().strip("\n") for item in lines.find_all("li")]
-        lines.replace_with("" if all(map(str.isdecimal, items)) else "\n".join(items))
+        items = [item.get_text().strip("\n") for item in lines.find_all("li", recursive=False)]
+        numbers = [str(number) for number in range(1, len(items) + 1)]
+        if items:
+            lines.replace_with("" if items == numbers else "\n".join(items))
     unfold_layout(part)
     return converter().convert_soup(part)
 

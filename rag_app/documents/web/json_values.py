@@ -14,6 +14,13 @@ _ESCAPE_WITHOUT_SIGN = re.compile(
 """A damaged backslash among characters that are all escaped."""
 _PIECES = frozenset({"text", "span"})
 """Types of objects that are a piece of a text (ProseMirror's, Portable Text's)."""
+_FORMATS = frozenset(
+    """
+    type _type _key text marks attrs style styles format mode detail version annotations
+    bold italic underline strike strikethrough code color href url
+    """.split()  # noqa: SIM905
+)
+"""What such objects hold: where there is more, they are more than a piece."""
 _SPACE = re.compile(r"\s*")
 _MOST_BROKEN = 0.5
 """Share of lines that are no JSON from which on a file is none."""
@@ -58,8 +65,13 @@ def joined_pieces(items: list[Any]) -> str | None:
     objects = [item for item in items if isinstance(item, dict)]
     kinds = [item.get("type", item.get("_type")) for item in objects]
     formatted = any(len(item) > 2 for item in objects) or len(items) == 1
-    mixed = len(objects) < len(items)
-    if not objects or not (mixed or (formatted and _PIECES.intersection(map(str, kinds)))):
+    mixed = len(objects) < len(items) and None not in kinds
+    alike = (
+        formatted
+        and not _PIECES.isdisjoint(map(str, kinds))
+        and all(map(_FORMATS.issuperset, objects))
+    )
+    if not objects or not (mixed or alike):
         return None
     pieces = [_piece(item) for item in items]
     return None if None in pieces else "".join(map(str, pieces))

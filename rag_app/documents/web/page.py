@@ -38,7 +38,8 @@ def read_page(page: str, name: str) -> tuple[str, list[str]]:
 
 
 def _data_lines(page: str, name: str) -> Iterator[str]:
-    for script in _DATA.finditer(page):
+    end = page.lower().rfind("</script") + len("</script")  # beyond it none is closed
+    for script in _DATA.finditer(page, 0, end):
         try:
             values, _ = parsed_json(script[1], name)
         except DocumentError:

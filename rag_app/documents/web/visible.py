@@ -199,8 +199,9 @@ def _is_aid(tag: Tag) -> bool:
         return False
     after = str(tag.next_sibling or "").lstrip()[:1]
     is_part = after.isdecimal()  # § 12
+    head = tag.find_parent(_HEADS)
     return str(tag.get("href") or "").startswith("#") or (
-        tag.find_parent(_HEADS) is not None and not is_part
+        head is not None and not is_part and head.get_text(strip=True) != tag.get_text(strip=True)
     )
 
 

@@ -42,6 +42,8 @@ _WORDS = re.compile(r"[\u3400-\u9fff]|\w\s+\w")
 _DRAWINGS = frozenset({"mxfile", "mxGraphModel"})
 _MOST_DRAWN = 20_000_000
 """Bytes of a drawing that is packed."""
+_MOST_SPAN, _MOST_CELLS = 100, 200_000
+"""Columns or rows that a cell of a book covers, and cells of a table in which they do."""
 
 
 class _Export(NamedTuple):
@@ -108,16 +110,15 @@ def _unpacked(root: "_Element") -> "_Element":
 def _element_lines(root: "_Element", blobs: list[int]) -> Iterator[str]:
     waiting = [root]
     book = _local_name(root) in _BOOKS
+    if book:
+        _take_readings(root)
     before: set[str] = set()
     while waiting:
         element = waiting.pop()
         inner = list(element)
-        if book and _local_name(element) in _TABLES and (rows := _table_rows(element)):
-            yield from _table(element, rows)
+        if book and _local_name(element) in _TABLES and (table := list(_table(element))):
+            yield from table
             continue
-        if book and _local_name(element) == "choice":
-            for other in [child for child in inner if _local_name(child) in _REPLACED]:
-                other.clear()
         own = [element.text, *(child.tail for child in inner)]
         if not any(text and text.strip() for text in own):
             waiting.extend(reversed(inner))
@@ -142,26 +143,53 @@ def _local_name(element: "_Element") -> str:
 
 def _text(element: "_Element") -> str:
     """Return the words of an element in one line."""
-    for choice in element.iter("{*}choice"):
-        for other in [child for child in choice if _local_name(child) in _REPLACED]:
-            other.text = None
     return words_of_markup(" ".join("".join(map(str, element.itertext())).split()))
 
 
-def _table_rows(table: "_Element") -> list["_Element"]:
-    return [element for element in table.iter() if _local_name(element) in _ROWS]
+def _take_readings(book: "_Element") -> None:
+    """Leave out what an editor's reading stands beside."""
+    for choice in book.iter("{*}choice"):
+        others = [child for child in choice if _local_name(child) in _REPLACED]
+        for other in others if len(others) < len(choice) else []:
+            other.text = None
+            del other[:]
 
 
-def _table(table: "_Element", rows: list["_Element"]) -> Iterator[str]:
-    """Yield the lines of a table of a book, after what it is called."""
+def _table(table: "_Element") -> Iterator[str]:
+    """Yield the lines of a table of a book after what is beside its rows, none without cells."""
+    rows: list[_Element] = []
+    beside: list[str] = []
+    waiting = [table]
+    while waiting:
+        element = waiting.pop()
+        if _local_name(element) in _ROWS:
+            rows.append(element)
+        elif element.text and element.text.strip():
+            beside.append(_text(element))
+        else:
+            waiting.extend(reversed(element))
+    if any(map(_row_cells, rows)):
+        heads = sum(_local_name(row.getparent()) == "thead" for row in rows)  # type: ignore[arg-type]
+        yield from ("", *beside, *table_lines(_cells(rows), head=heads), "")
+
+
+def _row_cells(row: "_Element") -> list["_Element"]:
+    return [cell for cell in row if _local_name(cell) in _CELLS]
+
+
+def _cells(rows: list["_Element"]) -> list[list[str]]:
+    """Return the text of the cells of rows; those of a large table cover no others."""
     merged = MergedCells()
-    cells = []
+    cells: list[list[str]] = []
+    size = 0
     for row in rows:
-        found = [cell for cell in row if _local_name(cell) in _CELLS]
-        cells.append(merged.row((_text(cell), *_spans(cell)) for cell in found))
-    called = [child for child in table if _local_name(child) in _TITLES | {"caption"}]
-    heads = [_local_name(row.getparent()) == "thead" for row in rows]  # type: ignore[arg-type]
-    yield from ("", *map(_text, called), *table_lines(cells, head=sum(heads)), "")
+        found = ((_text(cell), *_spans(cell)) for cell in _row_cells(row) or [row])
+        if size > _MOST_CELLS:
+            cells.append([text for text, *_ in found])
+            continue
+        cells.append(merged.row(found))
+        size += len(cells[-1])
+    return cells
 
 
 def _spans(cell: "_Element") -> tuple[int, int]:
@@ -177,7 +205,7 @@ def _spans(cell: "_Element") -> tuple[int, int]:
 
 
 def _small(number: str) -> int:
-    return min(max(int(number), 1), 1000) if number.isdecimal() and len(number) < 6 else 1
+    return min(max(int(number), 1), _MOST_SPAN) if number.isdecimal() and len(number) < 6 else 1
 
 
 def _label(element: "_Element") -> str:
@@ -194,7 +222,7 @@ def _named(element: "_Element") -> str:
     """Return what stands before the text of an element of data: its name, and what it is of."""
     of = [text for key, text in _attributes(element).items() if key in _NAMING and text]
     if of:
-        return f"{' '.join(of)}: "
+        return f"{' '.join([_local_name(element), *of])}: "
     return "" if len(element) else f"{_local_name(element)}: "
 
 

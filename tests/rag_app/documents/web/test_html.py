@@ -480,7 +480,8 @@ def test_cells_without_a_row_and_text_between_cells() -> None:
 
 
 def test_pages_in_frames_that_hold_them_are_read() -> None:
-    page = "<h1>泵</h1><iframe srcdoc='&lt;p&gt;量程 6 bar。&lt;/p&gt;'></iframe>"
+    inner = "&lt;title&gt;广告&lt;/title&gt;&lt;body&gt;&lt;p&gt;量程 6 bar。"
+    page = f"<h1>泵</h1><iframe srcdoc='{inner}'></iframe>"
     assert page_markdown(page).startswith("# 泵")
     assert page_markdown(page).endswith("量程 6 bar。")
 
@@ -489,3 +490,12 @@ def test_a_name_over_a_part_of_the_rows_is_no_head() -> None:
     page = "<table><tr><th>项</th><th>工</th></tr><tr><th colspan=2>检测</th></tr>"
     page += "<tr><td>拉伸</td><td>甲</td></tr><tr><td>弯曲</td><td>乙</td></tr></table>"
     assert page_markdown(page) == "检测\n项: 拉伸; 工: 甲\n项: 弯曲; 工: 乙"
+
+
+def test_lists_in_code_are_left_out_only_as_numbers_of_its_lines() -> None:
+    assert page_markdown("<pre><ul><li>10</li><li>25</li></ul></pre>") == "```\n10\n25\n```"
+    assert page_markdown("<pre><ol><li>1</li><li>2</li></ol>a\nb</pre>") == "```\na\nb\n```"
+
+
+def test_a_sign_that_is_all_of_a_heading_is_no_link_to_it() -> None:
+    assert page_markdown("<h2><a href='/hash'>#</a></h2><p>甲</p>") == "## #\n\n甲"

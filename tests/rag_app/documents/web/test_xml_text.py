@@ -14,7 +14,7 @@ def text_of(xml: str) -> str:
 @pytest.mark.parametrize(
     ("xml", "right"),
     [
-        ("<resources><string name='app'>水泵</string></resources>", "app: 水泵"),
+        ("<resources><string name='app'>水泵</string></resources>", "string app: 水泵"),
         ("<a><data name='E07'><value>过载</value></data></a>", "name: E07\nvalue: 过载"),
         ("<e name='id'><a><doc>订单号</doc></a></e>", "name: id\ndoc: 订单号"),
         ("<公文><附件 序号='1' 名称='清单'/></公文>", "名称: 清单"),
@@ -66,3 +66,20 @@ def test_drawings_that_are_packed() -> None:
     pack = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = base64.b64encode(pack.compress(quote(drawn).encode()) + pack.flush()).decode()
     assert text_of(f"<mxfile><diagram>{packed}</diagram></mxfile>").endswith("**两天**")
+
+
+def test_choices_and_tables_of_data_are_left() -> None:
+    assert text_of("<q><p>甲<choice><abbr>乙</abbr><b>丙</b></choice></p></q>") == "甲乙丙"
+    assert text_of("<TEI><p>甲<choice><abbr>乙</abbr></choice></p></TEI>") == "甲乙"
+    assert text_of("<book><table><row><price>3</price></row></table></book>") == "price: 3"
+
+
+def test_all_of_a_table_is_read_once() -> None:
+    inner = "<informaltable><row><entry>丁</entry></row></informaltable>"
+    table = f"<info><title>甲</title></info><row>乙</row><row><entry>丙{inner}</entry></row>"
+    assert text_of(f"<book><table>{table}</table></book>").split() == ["甲", "乙", "丙丁"]
+
+
+def test_cells_that_cover_many_are_bounded() -> None:
+    row = "<tr><td rowspan='1000' colspan='1000'>甲</td></tr>"
+    assert len(text_of(f"<book><table>{row * 300}</table></book>")) < 1_000_000
