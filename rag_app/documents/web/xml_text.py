@@ -232,8 +232,11 @@ def _attributes(element: "_Element") -> dict[str, str]:
 
 def _said(element: "_Element") -> dict[str, str]:
     """Return what the attributes of an element without text say, as those of outlines do."""
-    found = _attributes(element).items()
-    said = {key: text for key, text in found if text and (key in _SAYING or _HAN.search(text))}
+    said = {
+        key.rpartition("}")[2]: text
+        for key, text in _attributes(element).items()
+        if text and (key in _SAYING or _HAN.search(text))
+    }
     is_link = str(element.tag).endswith("link")  # whose title is that of another file
     is_code = said.keys() == {"name"} and not _WORDS.search(said["name"])
     return {} if is_link or (is_code and not _holds_text(element)) else said

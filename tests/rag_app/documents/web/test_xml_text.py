@@ -18,6 +18,7 @@ def text_of(xml: str) -> str:
         ("<a><data name='E07'><value>过载</value></data></a>", "name: E07\nvalue: 过载"),
         ("<e name='id'><a><doc>订单号</doc></a></e>", "name: id\ndoc: 订单号"),
         ("<公文><附件 序号='1' 名称='清单'/></公文>", "名称: 清单"),
+        ("<a xmlns:b='urn:b'><c b:Ref='清单'/></a>", "ref: 清单"),
         ("<p><task name='提交报销单'/><font name='SimSun'/></p>", "name: 提交报销单"),
     ],
 )
