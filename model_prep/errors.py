@@ -13,6 +13,10 @@ OWN_CODE = (
 """The advice for models that transformers would ask for ``trust_remote_code``."""
 
 
+OUT_OF_MEMORY = "Cannot allocate memory"
+"""What the system says, in whatever error of whatever library, of a file that can't be mapped."""
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of another package's error message, or else the error's name."""
     if "trust_remote_code" in str(error):

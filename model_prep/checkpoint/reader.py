@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from model_prep.checkpoint.safetensors_file import INDEX
 from model_prep.checkpoint.tensors import TensorData, TensorInfo, dtype_name, forget, raw_bytes
-from model_prep.errors import CheckpointError
+from model_prep.errors import OUT_OF_MEMORY, CheckpointError
 
 if TYPE_CHECKING:
     import torch
@@ -235,12 +235,17 @@ def _indexed(index: Path) -> Checkpoint:
 
 def _read_file(file: Path) -> list[tuple[TensorInfo, "_Read"]]:
     """Return what each tensor of a file is, and the function that reads it."""
+    import torch  # noqa: F401 - what keeps it from being loaded is no fault of the file
+
     safetensors = _is_safetensors(file)
     try:
         return list(_safetensors(file) if safetensors else _pickled(file))
     except CheckpointError:
         raise
     except Exception as error:  # whatever a damaged or hostile file makes the libraries raise
+        # Not where a damaged file asks for more memory than there is.
+        if OUT_OF_MEMORY in str(error) and (isinstance(error, MemoryError) or "mmap" in str(error)):
+            raise
         msg = f"{file} is damaged or cut short, so it was not used; get it again"
         if not safetensors:
             msg = (

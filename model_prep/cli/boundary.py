@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from model_prep.cli.signals import end_in_order, is_ending
-from model_prep.errors import ModelPrepError
+from model_prep.errors import OUT_OF_MEMORY, ModelPrepError
 from model_prep.validation import invalid_reason
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ _OF_MACHINE = {
     errno.ESTALE,
 }  # fmt: skip
 """Errors of the operating system that no change to the code would help."""
-_OF_MEMORY = ("can't start new thread", "failed to map segment from shared object")
+_OF_MEMORY = (
+    "can't start new thread", "failed to map segment from shared object", OUT_OF_MEMORY,
+)  # fmt: skip
 """What Python and the loader of libraries say where a limit of processes or memory is met."""
 _OF_RUST = re.compile(r"([^:]+) \(os error (\d+)\)")
 """How errors of libraries in Rust, which are of no kind of Python's, name one of the machine."""

@@ -82,6 +82,19 @@ def test_a_file_that_is_not_whole(tmp_path: Path, damage) -> None:
     assert not is_complete_safetensors(file)
 
 
+def test_a_file_that_the_memory_has_no_room_for_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError("Cannot allocate memory (os error 12)")
+
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(save({"a": np.zeros(3)}))
+    monkeypatch.setattr("safetensors.safe_open", fail)
+    with pytest.raises(MemoryError):
+        open_checkpoint(file)
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert not is_complete_safetensors(tmp_path / "model.safetensors")
 
