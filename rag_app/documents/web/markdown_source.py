@@ -14,9 +14,11 @@ _FENCED = (
     r"^[ \t>]*(?P<fence>`{3,}(?=[^`\n]*$)|~{3,}).*(?s:.*?)(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"
 )
 _INLINE = (
-    r"(?<!`)(?P<ticks>`{1,9})(?!`)(?:[^`\n]|\n(?!\n)|(?!(?P=ticks)(?!`))`+){0,2000}?(?P=ticks)(?!`)"
+    r"(?<![`\\])(?P<ticks>`{1,9})(?!`)"
+    r"(?:[^`\n]|\n(?!\n)|(?!(?P=ticks)(?!`))`+){0,2000}?(?P=ticks)(?!`)"
 )
 _INDENTED = r"(?<=\n\n)(?:(?: {4}|\t)[ \t]*\S.*(?:\n|\Z))+"
+_CODE = re.compile(_FENCED, re.MULTILINE)
 _IN_LIST = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)、])\s|\s{2,}")
 """A line below which indented ones belong to an item of a list."""
 _NOTE = r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]*$"
@@ -28,8 +30,11 @@ _HEADING = (
 _HIDDEN = r"<!--|(?i:<(?:style|script)[\s>])"
 """Where begins what is not shown."""
 _RAISED = r"(?i:<sup>)(?P<raised>[^<>\n]{1,40})(?i:</sup>)"
-_TAG = r"(?!(?<=\w)<[A-Z]>)<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,15})(?:\s[^<>]{0,2000})?/?>"
-"""A tag, but not the type in ``List<B>``."""
+_TAG = (
+    r"(?<!\\)(?!(?<=\w)<[A-Z]>)"
+    r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,15})(?:\s[^<>]{0,2000})?/?>"
+)
+"""A tag that is not escaped, but not the type in ``List<B>``."""
 _ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,30});"
 _ATTRIBUTE = (
     r"(?:[#.][^\W\d_][^\s{}]{0,99}|[A-Za-z][\w-]{0,40}=(?:\"[^\"\n]{0,99}\"|[^\s{}\"]{1,99}))"
@@ -46,16 +51,20 @@ _PARTS = re.compile(
 )
 _ENDS = {"<!--": "-->", "<style": "</style>", "<script": "</script>"}
 _NAMES = re.compile(r"<(/?)([a-z][a-z0-9]*)")
-_BREAKS = frozenset({"br", "hr", "p", "div", "center", "li", "ul", "ol", "dl", "dt", "dd", "tr"})
+_BREAKS = frozenset(
+    """
+    br hr p div center li ul ol dl dt dd tr details summary blockquote figure figcaption
+    section article header footer nav main aside
+    """.split()  # noqa: SIM905
+)
 _VOID = frozenset({"br", "hr", "img", "wbr", "input", "source"})
 """Elements of HTML that have no end."""
 _PAIRED = frozenset(
     """
-    p div center span font a b i u s em strong small big sub sup kbd mark ins del details summary
-    li ul ol dl dt dd picture figure figcaption video audio iframe section article header footer
-    nav main aside blockquote cite abbr ruby rt rp rb button label nobr tt samp var q
+    span font a b i u s em strong small big sub sup kbd mark ins del picture video audio iframe
+    cite abbr ruby rt rp rb button label nobr tt samp var q
     """.split()  # noqa: SIM905
-)
+).union(_BREAKS - _VOID)
 """Those with an end, where there is one, which Markdown shows without their tags."""
 _FIELD = r"(?:[^\W\d][\w .-]{0,40}|\"[^\"\n]{1,40}\"|'[^'\n]{1,40}')[ \t]*[:=].*"
 _FRONT = re.compile(
@@ -64,7 +73,7 @@ _FRONT = re.compile(
     re.MULTILINE,
 )
 """Fields of YAML, of which each line is a field or belongs to one, or of TOML."""
-_TITLE = re.compile(r"^title[ \t]*[:=][ \t]*([\"']?)(?![ \t|>])(.+?)\1[ \t]*$\n?", re.MULTILINE)
+_TITLE = re.compile(r"^title[ \t]*[:=][ \t]*([\"']?)(?![ \t|>\"'])(.+?)\1[ \t]*$\n?", re.MULTILINE)
 _COMMENT = re.compile(r"^#.*\n", re.MULTILINE)
 _TOP = re.compile(r"^#[ \t]", re.MULTILINE)
 
@@ -82,7 +91,7 @@ def shown_markdown(text: str) -> str:
     body = "".join(_shown(text[front.end() :]))
     fields = "".join(_shown(_COMMENT.sub("", front[1] or front[2]))).strip("\n")
     title = _TITLE.search(fields)
-    if title is None or _TOP.search(body):
+    if title is None or _TOP.search(_CODE.sub("", body)):
         return "\n\n".join(filter(None, [fields, body]))
     fields = (fields[: title.start()] + fields[title.end() :]).strip("\n")
     return "\n\n".join(filter(None, [f"# {title[2]}", fields, body]))

@@ -113,7 +113,7 @@ def _write_fields(soup: BeautifulSoup) -> None:
             field.replace_with("☑" if field.has_attr("checked") else "☐")
         elif kind in _FILLED_IN and field.get("value"):
             field.replace_with(f" {field['value']} ")
-    for box in soup.find_all(role="checkbox"):
+    for box in soup.select("[role=checkbox]:not(input)"):
         box.insert(0, "☑" if box.get("aria-checked") == "true" else "☐")
     for box in soup.select(".checkbox-on, .checkbox-off"):  # of Notion
         box.insert(0, "☑" if "checkbox-on" in box.get_attribute_list("class") else "☐")

@@ -499,3 +499,7 @@ def test_lists_in_code_are_left_out_only_as_numbers_of_its_lines() -> None:
 
 def test_a_sign_that_is_all_of_a_heading_is_no_link_to_it() -> None:
     assert page_markdown("<h2><a href='/hash'>#</a></h2><p>甲</p>") == "## #\n\n甲"
+
+
+def test_fields_with_the_role_of_a_tick_are_not_written_twice() -> None:
+    assert page_markdown("<div><input type=checkbox role=checkbox><p>甲</p></div>") == "甲"

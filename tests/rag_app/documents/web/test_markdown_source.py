@@ -66,6 +66,11 @@ def test_texts_that_look_like_fields_names_or_tags_are_left(text: str) -> None:
     assert shown_markdown(text) == text
 
 
+def test_blocks_end_words_and_escaped_tags_are_none() -> None:
+    assert shown_markdown("<summary>更多</summary>甲<b>乙</b>").strip() == "更多\n甲乙"
+    assert shown_markdown("\\<b> \\`<b>甲</b>\\`") == "\\<b> \\`甲\\`"
+
+
 def test_types_are_no_tags() -> None:
     assert shown_markdown("List<B> is <B>long</B>.") == "List<B> is long."
 
@@ -75,6 +80,8 @@ def test_types_are_no_tags() -> None:
     [
         ("---\n# of Ann\n标题: 租约\n---\n甲", "标题: 租约\n\n甲"),
         ("---\ntitle: Lease\n...\nbody", "# Lease\n\nbody"),
+        ("---\ntitle: 甲\n---\n```\n# 乙\n```", "# 甲\n\n```\n# 乙\n```"),
+        ("---\ntitle: ''\n---\nbody", "title: ''\n\nbody"),
         ("---\ntitle: >\n  Lease\n---\nbody", "title: >\n  Lease\n\nbody"),
     ],
 )
