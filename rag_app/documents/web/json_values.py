@@ -17,10 +17,10 @@ _PIECES = frozenset({"text", "span"})
 _FORMATS = frozenset(
     """
     type _type _key text marks attrs style styles format mode detail version annotations
-    bold italic underline strike strikethrough code color href url
+    bold italic underline strike strikethrough code color href url language user_id document_id
     """.split()  # noqa: SIM905
 )
-"""What such objects hold: where there is more, they are more than a piece."""
+"""What such objects hold: one with more is more than a piece."""
 _SPACE = re.compile(r"\s*")
 _MOST_BROKEN = 0.5
 """Share of lines that are no JSON from which on a file is none."""
@@ -66,12 +66,8 @@ def joined_pieces(items: list[Any]) -> str | None:
     kinds = [item.get("type", item.get("_type")) for item in objects]
     formatted = any(len(item) > 2 for item in objects) or len(items) == 1
     mixed = len(objects) < len(items) and None not in kinds
-    alike = (
-        formatted
-        and not _PIECES.isdisjoint(map(str, kinds))
-        and all(map(_FORMATS.issuperset, objects))
-    )
-    if not objects or not (mixed or alike):
+    alike = formatted and not _PIECES.isdisjoint(map(str, kinds))
+    if not objects or not (mixed or alike) or not all(map(_FORMATS.issuperset, objects)):
         return None
     pieces = [_piece(item) for item in items]
     return None if None in pieces else "".join(map(str, pieces))

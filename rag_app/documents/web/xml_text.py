@@ -123,8 +123,10 @@ def _element_lines(root: "_Element", blobs: list[int]) -> Iterator[str]:
         if not any(text and text.strip() for text in own):
             waiting.extend(reversed(inner))
             said = _said(element)
-            if said and before.isdisjoint(said.values()):  # as in links to what has a title
-                yield "; ".join(said.values() if "text" in said else map(": ".join, said.items()))
+            # One that was before is that of a link to what has this title.
+            if len(said) > 1 or not before.issuperset(said.values()):
+                pairs = map(": ".join, said.items())
+                yield "; ".join(dict.fromkeys(said.values()) if "text" in said else pairs)
             before.update(said.values())
             continue
         text = _text(element)
@@ -143,6 +145,8 @@ def _local_name(element: "_Element") -> str:
 
 def _text(element: "_Element") -> str:
     """Return the words of an element in one line."""
+    for end in element.iter("{*}br"):
+        end.tail = f" {end.tail or ''}"
     return words_of_markup(" ".join("".join(map(str, element.itertext())).split()))
 
 
@@ -162,12 +166,15 @@ def _table(table: "_Element") -> Iterator[str]:
     waiting = [table]
     while waiting:
         element = waiting.pop()
+        tail = (element.tail or "").strip() if element is not table else ""
         if _local_name(element) in _ROWS:
             rows.append(element)
         elif element.text and element.text.strip():
             beside.append(_text(element))
         else:
             waiting.extend(reversed(element))
+        if tail:
+            beside.append(" ".join(tail.split()))
     if any(map(_row_cells, rows)):
         heads = sum(_local_name(row.getparent()) == "thead" for row in rows)  # type: ignore[arg-type]
         yield from ("", *beside, *table_lines(_cells(rows), head=heads), "")
@@ -193,8 +200,8 @@ def _cells(rows: list["_Element"]) -> list[list[str]]:
 
 
 def _spans(cell: "_Element") -> tuple[int, int]:
-    """Return how many columns and rows a cell covers, in HTML's way and that of CALS."""
-    columns, rows = cell.get("colspan", "1"), cell.get("rowspan", "1")
+    """Return how many columns and rows a cell covers, in the ways of HTML, TEI and CALS."""
+    columns, rows = (cell.get(f"{way}span", cell.get(f"{way}s", "1")) for way in ("col", "row"))
     more, first, last = cell.get("morerows", "0"), cell.get("namest", ""), cell.get("nameend", "")
     begin, end = (re.sub(r"\D", "", name) for name in (first, last))
     if begin and end:

@@ -224,6 +224,7 @@ def test_tags_in_code_are_no_table_of_markdown() -> None:
         ([{"type": "message", "text": "甲", "user": "1"}], "type: message; text: 甲; user: 1"),
         ([{"type": "text", "text": "名", "hint": "姓"}], "type: text; text: 名; hint: 姓"),
         (["甲", {"text": "乙", "page": 3}], "甲\ntext: 乙; page: 3"),
+        (["甲", {"type": "q", "text": "乙", "answer": "丙"}], "甲\ntype: q; text: 乙; answer: 丙"),
     ],
 )  # fmt: skip
 def test_pieces_of_a_formatted_text_are_one(value: object, right: str) -> None:

@@ -18,6 +18,12 @@ def text_of(xml: str) -> str:
         ("<a><data name='E07'><value>过载</value></data></a>", "name: E07\nvalue: 过载"),
         ("<e name='id'><a><doc>订单号</doc></a></e>", "name: id\ndoc: 订单号"),
         ("<公文><附件 序号='1' 名称='清单'/></公文>", "名称: 清单"),
+        (
+            "<a><b name='甲' value='5'/><b name='乙' value='5'/></a>",
+            "name: 甲; value: 5\nname: 乙; value: 5",
+        ),
+        ("<opml><outline text='甲' title='甲'/></opml>", "甲"),
+        ("<tt><p>See<br/>you</p></tt>", "See you"),
         ("<a xmlns:b='urn:b'><c b:Ref='清单'/></a>", "ref: 清单"),
         ("<p><task name='提交报销单'/><font name='SimSun'/></p>", "name: 提交报销单"),
     ],
@@ -77,8 +83,8 @@ def test_choices_and_tables_of_data_are_left() -> None:
 
 def test_all_of_a_table_is_read_once() -> None:
     inner = "<informaltable><row><entry>丁</entry></row></informaltable>"
-    table = f"<info><title>甲</title></info><row>乙</row><row><entry>丙{inner}</entry></row>"
-    assert text_of(f"<book><table>{table}</table></book>").split() == ["甲", "乙", "丙丁"]
+    table = f"<info><title>甲</title></info><row>乙</row>戊<row><entry>丙{inner}</entry></row>"
+    assert text_of(f"<book><table>{table}</table></book>").split() == ["甲", "戊", "乙", "丙丁"]
 
 
 def test_cells_that_cover_many_are_bounded() -> None:
