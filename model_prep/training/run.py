@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_prep.catalog.hub_results import push_to_hub, require_hub
 from model_prep.errors import TrainingError
+from model_prep.json_file import read_json
 from model_prep.process_state import quiet_transformers
 from model_prep.training.data import TrainingData, load_data
 from model_prep.training.model import (
@@ -23,6 +24,7 @@ from model_prep.training.model import (
 from model_prep.training.report import TrainingReport, plot, read_log, report_of
 from model_prep.training.run_folder import (
     PLOT,
+    RUN_FILE,
     TENSORBOARD,
     checkpoint_of,
     clear_folder,
@@ -115,7 +117,9 @@ def train(
         note(f"{settings.output_dir} is finished already; --resume false trains again")
         if is_main_process():
             _push(settings, note)
-        return report_of(settings, data, finished=True)
+        done = read_json(settings.output_dir / RUN_FILE).get("report") or {}
+        steps, seconds = done.get("steps", 0), done.get("seconds", 0.0)
+        return report_of(settings, data, finished=True, steps=steps, seconds=seconds)
     with (
         quiet_transformers(warnings=False),
         _deepspeed_errors(settings),

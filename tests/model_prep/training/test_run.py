@@ -430,6 +430,9 @@ def test_overwriting_trains_anew(family: Family, data: Path, tmp_path: Path) -> 
     values = options(family, data, tmp_path / "out", max_steps=1)
     for seed in (11, 22):
         assert sft({**values, "seed": seed, "resume": False}).steps == 1
+    again = {**values, "seed": 22, "max_steps": 2, "logging_steps": 9}
+    assert sft({**again, "resume": False}).steps == 2
+    assert sft(again).steps == 2  # as it was, though the log has fewer
 
 
 @pytest.mark.slow
