@@ -37,5 +37,7 @@ def facing_pages(chars: Sequence[Char]) -> list[list[Char]]:
 
 
 def _is_page(chars: Sequence[Char]) -> bool:
+    """Return whether these are lines of text, not half of the columns of a wide table."""
     lines = rows(fragments(chars))
-    return len(lines) >= _LINES and len(chars) >= _LENGTH * len(lines)
+    whole = sum(len(line) == 1 for line in lines)
+    return len(lines) >= _LINES and len(chars) >= _LENGTH * len(lines) and 2 * whole > len(lines)

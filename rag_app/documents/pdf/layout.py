@@ -1,6 +1,8 @@
 """The order in which the parts of a page are read: tables, columns, and what is across them."""
 
 import itertools
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -29,6 +31,8 @@ _SIDEBAR_PAGE = 0.6
 """Share of what is on the page that stands in it and beside it at least."""
 _TABLE_COLUMNS = 3
 """Columns of a table; lines of a sidebar and of the text beside it may happen to be rows of two."""
+_NAMES_APART = 2.0
+"""Sizes between names that stand beside lines."""
 _LEVEL = 0.5
 """Share of the lines of a sidebar that may stand as high as one beside it."""
 
@@ -143,6 +147,7 @@ def _best_gutter(
         else 10.0
     )
     best: tuple[int, float, float, float] | None = None
+    items = sorted(items, key=lambda item: -item.top)
     for place in sorted({round(item.right, 0) for item in items}):
         left, right = place + 0.5, place + 0.5 + width * size
         found = _free_run(items, left, right, are_columns, least)
@@ -158,11 +163,12 @@ def _free_run(
     are_columns: AreColumns,
     least: int,
 ) -> tuple[int, float, float, float] | None:
-    """Return the longest run of lines that leave a strip free, both sides of which hold text."""
-    crossing = sorted(
-        (item for item in items if item.left < right and item.right > left),
-        key=lambda item: -item.top,
-    )
+    """Return the longest run of lines that leave a strip free, both sides of which hold text.
+
+    Those of all items come from the top.
+    """
+    tops = [-item.top for item in items]
+    crossing = [item for item in items if item.left < right and item.right > left]
     limits = [(float("inf"), float("inf"))]
     limits += [(item.top, item.bottom) for item in crossing]
     limits += [(float("-inf"), float("-inf"))]
@@ -170,7 +176,8 @@ def _free_run(
     floor = float("inf")
     for (_, upper), (lower, _) in itertools.pairwise(limits):
         floor = min(floor, upper)
-        inside = [i for i in items if i.top <= floor + 0.5 and i.bottom >= lower - 0.5]
+        near = items[bisect_left(tops, -floor - 0.5) : bisect_right(tops, 0.5 - lower)]
+        inside = [item for item in near if item.bottom >= lower - 0.5]
         before = [item for item in inside if item.right <= left + 0.5]
         after = [item for item in inside if item.left >= right - 0.5]
         if min(len(before), len(after)) < least or not are_columns(before, after):
@@ -207,11 +214,31 @@ def _stand_apart(before: Sequence[Fragment | Table], after: Sequence[Fragment | 
         for side, other in (sides, sides[::-1])
     ]
     few, many = sorted(beside, key=len)
+    if len(few) < _SIDEBAR_LINES or _are_names(few, many):
+        return False
     heights = [line.bottom for line in many]
     level = sum(
         any(abs(line.bottom - height) < 0.3 * line.size for height in heights) for line in few
     )
-    return len(few) >= _SIDEBAR_LINES and level <= _LEVEL * len(few)
+    return level <= _LEVEL * len(few)
+
+
+def _are_names(few: Sequence[Fragment], many: Sequence[Fragment]) -> bool:
+    """Return whether lines far from each other stand by those beside them, each by as much.
+
+    So do names in the middle of what is said of them, and what is typed between printed lines.
+    """
+    steps = [above.bottom - below.bottom for above, below in itertools.pairwise(few)]
+    if median(steps) < _NAMES_APART * few[0].size:
+        return False
+    heights = sorted(line.bottom for line in many)
+    above = (bisect_left(heights, line.bottom) for line in few)
+    offsets = Counter(
+        round(heights[at] - line.bottom)
+        for at, line in zip(above, few, strict=True)
+        if at < len(heights)
+    )
+    return sum(count for _, count in offsets.most_common(1)) > len(few) / 2
 
 
 def _begins_with_column(items: Sequence[Fragment | Table]) -> bool:

@@ -10,6 +10,8 @@ NARROW = 0.4
 """Least width of the space between such columns, in sizes of the text."""
 NARROW_LINES = 8
 """Lines one below the other that leave the space free at least."""
+_MOST_GUTTERS = 3
+"""Gutters of a line; more are spaces between words, as logs have in common, or among leaders."""
 _APART = 3.0
 """Sizes between two of these lines at most."""
 
@@ -32,6 +34,7 @@ def cut_at_gutters(parts: list[Fragment]) -> list[Fragment]:
     for strip in _strips(lines):
         for number in range(strip.first, strip.last + 1):
             cuts.setdefault(number, []).append((strip.left + strip.right) / 2)
+    cuts = {number: places for number, places in cuts.items() if len(places) <= _MOST_GUTTERS}
     if not cuts:
         return parts
     return [piece for number, line in enumerate(lines) for part in line

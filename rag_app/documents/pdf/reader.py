@@ -38,6 +38,8 @@ _DPI = 200
 """Dots an inch at which pictures are read."""
 LONGEST_SIDE = 4000
 """The longest side of a picture when it is read, in pixels."""
+_LEAST_CUT, _LONGEST_WATERMARK = 6, 200
+"""Characters that are left of a watermark at the edge of a page, and of a whole one."""
 _SCAN_TEXT = 40
 """Characters that a scanned page may have beside its picture: a stamp, a page number."""
 
@@ -198,15 +200,18 @@ def _page(
 
 
 def _not_said(lines: Sequence[list[Char]], said: set[str]) -> Iterator[list[Char]]:
-    """Yield slanted lines whose text has not been said, and add it.
+    """Yield slanted lines whose text has not been said, and add it, with what edges may cut off.
 
-    What stands again and again on a page, or on several, is a watermark; the edge may cut it.
+    What stands again and again on a page, or on several, is a watermark.
     """
     for line in lines:
         text = "".join(char.text for char in line)
-        if not any(text in other for other in said):
-            said.add(text)
+        if text not in said:
             yield line
+            said.add(text)
+            if len(text) < _LONGEST_WATERMARK:
+                for at in range(_LEAST_CUT, len(text)):
+                    said |= {text[:at], text[-at:]}
 
 
 def _with_fields(page: PageCharacters, filled: Sequence[Written]) -> PageCharacters:

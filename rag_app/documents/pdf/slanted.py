@@ -12,6 +12,8 @@ _NEAR = 2.5
 """Sizes between the middles of characters of one line."""
 _FEW = 2
 """Characters of a curved line that happen to stand level."""
+_LABELS = 3
+"""Lines, no two of which say the same, that begin or end at one height: the names of columns."""
 _MOST = 0.5
 """Share of a page above which the page itself stands aslant."""
 _GAP = 0.9
@@ -28,7 +30,7 @@ def quarter_of(angle: float) -> tuple[int, bool]:
 def slanted_lines(chars: Sequence[Char], slants: Sequence[bool]) -> list[list[int]]:
     """Return the places of characters, in the order in which they are drawn, of slanted lines.
 
-    None of single characters, nor where they are most of the page.
+    None of single characters or the names of columns, nor where they are most of the page.
     """
     lines: list[list[int]] = []
     for is_slanted, group in itertools.groupby(range(len(chars)), slants.__getitem__):
@@ -44,8 +46,26 @@ def slanted_lines(chars: Sequence[Char], slants: Sequence[bool]) -> list[list[in
             near = (_are_near(chars[a], chars[b]) for a, b in itertools.pairwise(around))
             if places[0] - lines[-1][-1] == 1 and all(near):
                 lines[-1] += places
-    lines = [line for line in lines if len(line) > 1]
+    labels = _labels(lines, [min(chars[at].bottom for at in line) for line in lines], chars)
+    labels |= _labels(lines, [max(chars[at].top for at in line) for line in lines], chars)
+    lines = [line for at, line in enumerate(lines) if len(line) > 1 and at not in labels]
     return lines if sum(map(len, lines)) <= _MOST * len(chars) else []
+
+
+def _labels(
+    lines: Sequence[list[int]], heights: Sequence[float], chars: Sequence[Char]
+) -> set[int]:
+    """Return the numbers of the lines that are the names of columns, in a table or a chart."""
+    found: set[int] = set()
+    level: list[int] = []
+    for number in (*sorted(range(len(lines)), key=heights.__getitem__), None):
+        if level and (number is None or heights[number] - heights[level[-1]] > 1):
+            texts = {"".join(chars[at].text for at in lines[each]) for each in level}
+            if len(texts) == len(level) >= _LABELS:
+                found.update(level)
+            level = []
+        level += [] if number is None else [number]
+    return found
 
 
 def level(chars: Sequence[Char]) -> Iterator[Char]:

@@ -86,7 +86,7 @@ class HiddenColumns(set[int]):
         """Return the cells of a row that can be seen."""
         if not self:
             return list(row)
-        self.used |= {at for at in self if at < len(row) and row[at]}
+        self.used |= {at for at, cell in enumerate(row) if cell and at in self}
         return [cell for at, cell in enumerate(row) if at not in self]
 
 

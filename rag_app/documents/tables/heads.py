@@ -44,7 +44,7 @@ _FEW_ROWS = 12
 """Rows of a table in which one such row is enough."""
 _MOST_PAIRS = 40
 """Rows of names with texts beside some and values beside others, up to which none is a head."""
-_CODE = re.compile(r"[0-9]+|[A-Za-z]+")
+_DIGITS, _LETTER = re.compile(r"[0-9]+"), re.compile(r"[A-Za-z]")
 _LONG_LABEL = 60
 _SHORT_NAME = 4
 """Characters of Chinese up to which a text names a column rather than says something."""
@@ -104,10 +104,16 @@ def _is_among_rows(body: Sequence[Row], at: int) -> bool:
     It then names none of them: there are rows of texts above rows of values in tables of both.
     """
     above, row = body[at - 1], body[at]
-    columns = [{at for at, cell in enumerate(each) if cell} for each in (above, row)]
+    columns = [
+        {at for at, cell in enumerate(each) if cell and not isinstance(cell, Covered)}
+        for each in (above, row)
+    ]
     return (
         columns[0] == columns[1]
-        and any(map(is_labels, body[max(at - _SEARCHED, 0) : at]))
+        and any(
+            is_labels(row) and not is_row_of_fields(row)
+            for row in body[max(at - _SEARCHED, 0) : at]
+        )
         and not is_row_of_form(above)
         and not is_row_of_fields(above)
         and not _is_over(above, row)
@@ -230,13 +236,11 @@ def _recurs(body: Sequence[Row]) -> bool:
 
 
 def _is_coded(*cells: str) -> bool:
-    """Return whether all cells are codes or addresses of one form: ``P-01`` and ``P-02``."""
-    if not any(mark in cells[0] for mark in "0123456789@"):
-        return False
-    return (
-        len({_CODE.sub(lambda part: "0" if part[0].isdigit() else "a", cell) for cell in cells})
-        == 1
-    )
+    """Return whether all cells are codes of one form, ``P-01`` and ``Q-12``, or addresses."""
+    if all("@" in cell for cell in cells):
+        return True
+    forms = {_LETTER.sub("a", _DIGITS.sub("0", cell)) for cell in cells}
+    return len(forms) == 1 and "0" in forms.pop()
 
 
 def _is_merged_head(body: Sequence[Row], rows: int) -> bool:

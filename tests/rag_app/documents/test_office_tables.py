@@ -33,6 +33,19 @@ from rag_app.documents.tables.cells import Continued, Covered
             id="a few rows without a head",
         ),
         pytest.param(
+            [["姓名", "秦某", "性别", "女"], ["学历", "硕士", "政治面貌", "群众"],
+             ["教育经历", *[Covered("教育经历")] * 3], ["起止时间", "学校", "专业", "学位"],
+             ["2010.09-2014.07", "农大", "土壤学", "学士"]],
+            ["姓名: 秦某; 性别: 女", "学历: 硕士; 政治面貌: 群众", "教育经历",
+             "起止时间: 2010.09-2014.07; 学校: 农大; 专业: 土壤学; 学位: 学士"],
+            id="a list below its name in a form",
+        ),
+        pytest.param(
+            [["Column1", "Column2"], ["data1", "data2"], ["data3", "data4"]],
+            ["Column1: data1; Column2: data2", "Column1: data3; Column2: data4"],
+            id="numbered names above codes of another form",
+        ),
+        pytest.param(
             [["P-01", "离心泵"], ["P-02", "潜水泵"]], ["P-01 | 离心泵", "P-02 | 潜水泵"],
             id="codes of one form without a head",
         ),

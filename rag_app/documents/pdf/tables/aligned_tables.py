@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from statistics import median
 
-from rag_app.documents.pdf.lines import FIELD, Fragment, are_fields, join, label, line_of, rows
+from rag_app.documents.pdf.lines import FIELD, Fragment, join, label, line_of, rows
 from rag_app.documents.pdf.tables.grouped_heads import grouped_head
 from rag_app.documents.pdf.tables.ruled_tables import COLUMNS_OF_ONE, Table
 from rag_app.documents.tables.heads import has_labels
@@ -58,7 +58,7 @@ def aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]:
                 table = _aligned_table(lines[head.last + 1 : stop], gutters)
                 top = max(part.top for part in lines[head.first])
                 table = replace(table, rows=[head.names, *table.rows], top=top, is_form=False)
-                start = min(start, head.first)
+                start = head.first
             else:
                 table = _aligned_table(band, gutters)
             tables.append(table)
@@ -178,7 +178,7 @@ def _is_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, flo
         char.text.isalnum() for part in columns[0] for char in part.chars
     ):
         return False  # items of a list
-    if are_fields(*(part.text for column in columns for part in column)):
+    if all(label(part.text) for column in columns for part in column):
         return True
     return not all(map(is_running, columns)) and not _is_prose(band)
 

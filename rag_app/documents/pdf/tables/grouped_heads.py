@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from typing import NamedTuple
 
-from rag_app.documents.pdf.lines import Fragment, line_of
+from rag_app.documents.pdf.lines import Fragment, join, line_of
 from rag_app.documents.tables.cells import VALUE
 
 _ROWS_ABOVE = 2
@@ -39,13 +40,16 @@ def grouped_head(
             for first in range(last - 1, max(last - 1 - _ROWS_ABOVE, -1), -1):
                 near = lines[first][0].bottom - lines[last][0].top < _NEAR * lines[last][0].size
                 if near and _stand_over(lines[first], spans):
-                    between = [part for line in lines[first + 1 : last + 1] for part in line]
-                    names = _texts(columns_of(between)[:ungrouped])
+                    between = [_texts(columns_of(line)) for line in lines[first + 1 : last + 1]]
+                    if first >= start and any(any(row[ungrouped:]) for row in between[:-1]):
+                        continue  # a head of three rows, which tables have in them
+                    names = [reduce(join, [*filter(None, column)] or [""])
+                             for column in zip(*between, strict=True)]  # fmt: skip
                     width = (len(cells) - ungrouped) // groups
                     over = [part.text for part in lines[first] for _ in range(width)]
-                    under = _texts(cells[ungrouped:])
-                    joined = [f"{group}/{name}" for group, name in zip(over, under, strict=True)]
-                    return GroupedHead(first, last, [*names, *joined])
+                    under = zip(over, names[ungrouped:], strict=True)
+                    joined = [f"{group}/{name}" for group, name in under]
+                    return GroupedHead(first, last, [*names[:ungrouped], *joined])
     return None
 
 

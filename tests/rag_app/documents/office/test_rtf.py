@@ -234,3 +234,8 @@ def test_comments_follow_their_paragraph_or_table() -> None:
     ]
     broken = rf"{{\rtf1\ansi Output{comment[:-1]}"
     assert read_rtf(broken.encode(), "a.rtf").text == "Output\n\n> 批注: to be checked"
+
+
+def test_segoe_ui_symbol_is_a_font_of_letters() -> None:
+    fonts = rb"{\fonttbl{\f0\fnil Segoe UI Symbol;}{\f1\fnil\fcharset2 Symbol;}}"
+    assert read_rtf(rb"{\rtf1" + fonts + rb"\f0 a\f1 a}", "a.rtf").text == "aα"

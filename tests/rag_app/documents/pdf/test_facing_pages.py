@@ -38,3 +38,16 @@ def test_a_wide_table_is_one_page() -> None:
     chars = [char for at in (0, 1) for char in written([row[at] for row in rows], 50 + 400 * at)]
     text = text_of([page_of(PageCharacters(chars))]).text
     assert text.index("功率") < text.index("37kW") < text.index("扬程")
+
+
+def test_halves_of_a_wide_table_are_no_pages() -> None:
+    rows = [
+        [f"潜水泵{at}", f"江北{at}号泵站", f"功率{at}千瓦", f"扬程{at}米整"] for at in range(1, 8)
+    ]
+    chars = [
+        char
+        for at, x in enumerate((0, 200, 600, 800))
+        for char in written([row[at] for row in rows], x)
+    ]
+    text = text_of([page_of(PageCharacters(chars))]).text
+    assert text.index("扬程1米整") < text.index("潜水泵2")

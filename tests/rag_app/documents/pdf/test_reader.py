@@ -823,6 +823,57 @@ def test_names_under_those_of_groups() -> None:
     )
 
 
+def test_rows_above_and_in_a_head_of_groups_are_kept() -> None:
+    cells = zip(["Item", "Q1", "Q2", "Q1", "Q2"], ["Rent", *"1234"], ["Power", *"5678"],
+                ["Water", *"9876"], strict=True)  # fmt: skip
+
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["Budget draft"], y=822)
+        lines(canvas, ["for the board"], x=370, y=822)
+        for number, names in enumerate([["Plan", "audited"], ["Result"]]):
+            lines(canvas, names, x=190 + 180 * number, y=804, leading=15)
+        for number, column in enumerate(cells):
+            lines(canvas, column, x=60 + 80 * (number > 0) + 90 * number, y=774)
+
+    text = read(page).text
+    assert "Budget draft" in text
+    assert "for the board" in text
+    assert "audited" in text
+
+
+def test_the_dots_to_numbers_of_pages_stand_beside_no_gutter() -> None:
+    titles = [f"Section {number} {'on valves ' * (number % 4 + 1)}" for number in range(1, 13)]
+
+    def page(canvas: Canvas) -> None:
+        for number, title in enumerate(titles, 1):
+            y = 780 - 18 * number
+            lines(canvas, [title], y=y)
+            for dot in range((60 + 6 * len(title)) // 9 + 1, 50):
+                lines(canvas, ["."], x=9 * dot, y=y)
+            lines(canvas, [str(number)], x=9 * 50, y=y)
+
+    text = " ".join(read(page).text.split())
+    for number, title in enumerate(titles, 1):
+        assert f"{title}… {number}" in text
+
+
+def test_names_beside_the_middle_of_what_is_said_of_them_are_no_sidebar() -> None:
+    names = ["Asset", "Liability", "Equity", "Revenue", "Expense", "Margin"]
+
+    def page(canvas: Canvas) -> None:
+        for number, name in enumerate(names):
+            y = 780 - 44 * number
+            lines(canvas, [name], y=y - 7)
+            said = [
+                f"{name} is what a company has or owes at the",
+                "end of a period of its accounts.",
+            ]
+            lines(canvas, said, x=150, y=y, leading=14)
+
+    text = read(page).text
+    assert text.index("Asset is what") < text.index("Liability")
+
+
 def test_what_two_parties_sign_is_read_party_by_party() -> None:
     sides = [[f"{party}方（盖章）：{name}", f"法定代表人：{person}", f"签订日期：2025年9月{day}日"]
              for party, name, person, day in (("甲", "江北水务集团", "文同", 17),

@@ -77,3 +77,32 @@ def test_italics_stand_in_their_lines() -> None:
 
     text = read_pdf(pdf(page), "规程.pdf").text
     assert text.index(PROSE[2]) < text.index("斜体的一行：巡视路线见附图。") < text.index(PROSE[3])
+
+
+def test_slanted_names_of_columns_are_read_with_them_on_each_page() -> None:
+    def page(canvas: Canvas, names: list[str]) -> None:
+        lines(canvas, PROSE)
+        for number, name in enumerate(names):
+            canvas.saveState()
+            canvas.translate(170 + 70 * number, 600)
+            canvas.rotate(40)
+            lines(canvas, [name], x=0, y=0)
+            canvas.restoreState()
+            lines(canvas, [f"{number}{row}" for row in range(3)], x=170 + 70 * number, y=580)
+        lines(canvas, ["北区", "南区", "东区"], y=580)
+
+    first, second = ["总销量", "净成本", "税金"], ["销量", "成本", "税"]
+    text = read_pdf(pdf(partial(page, names=first), partial(page, names=second)), "表.pdf").text
+    assert "北区; 总销量: 00; 净成本: 10; 税金: 20" in text
+    assert "北区; 销量: 00; 成本: 10; 税: 20" in text
+
+
+def test_a_watermark_that_an_edge_cuts_is_said_once_but_no_shorter_word() -> None:
+    def page(canvas: Canvas, text: str) -> None:
+        lines(canvas, PROSE)
+        watermark(canvas, text, 100, 500)
+
+    texts = ["内部资料严禁外传二〇二五", "严禁外传二〇二五", "外传"]
+    text = read_pdf(pdf(*(partial(page, text=each) for each in texts)), "规程.pdf").text
+    assert text.count("二〇二五") == 1
+    assert text.count("外传") == 2
