@@ -127,9 +127,7 @@ def page_markdown(page: str) -> str:
         frame.name = "div"
         if framed.title:
             framed.title.decompose()
-        inner = framed.body or framed
-        inner.name = frame.name
-        frame.append(inner)
+        frame.extend(list((framed.body or framed).contents))
     write_equations(soup)
     for raised in soup.find_all("sup"):
         if (text := raised.get_text()) != superscript(text):
@@ -207,7 +205,10 @@ def _markdown(part: "Tag") -> str:
         items = [item.get_text().strip("\n") for item in lines.find_all("li", recursive=False)]
         numbers = [str(number) for number in range(1, len(items) + 1)]
         if items:
-            lines.replace_with("" if items == numbers else "\n".join(items))
+            before, after = (
+                "\n" if near else "" for near in (lines.previous_sibling, lines.next_sibling)
+            )
+            lines.replace_with("" if items == numbers else before + "\n".join(items) + after)
     unfold_layout(part)
     return converter().convert_soup(part)
 

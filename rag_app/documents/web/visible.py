@@ -197,12 +197,12 @@ def _is_aid(tag: Tag) -> bool:
         return numbers and not any(map(str.isalpha, tag.get_text()))
     if tag.name != "a" or not _PERMALINK.fullmatch(tag.get_text()):
         return False
-    after = str(tag.next_sibling or "").lstrip()[:1]
-    is_part = after.isdecimal()  # § 12
+    sign = tag.get_text(strip=True)
+    if sign == "§" and str(tag.next_sibling or "").lstrip()[:1].isdecimal():  # § 12
+        return False
     head = tag.find_parent(_HEADS)
-    return str(tag.get("href") or "").startswith("#") or (
-        head is not None and not is_part and head.get_text(strip=True) != tag.get_text(strip=True)
-    )
+    beside = head is not None and head.get_text(strip=True) != sign
+    return beside or str(tag.get("href") or "").startswith("#")
 
 
 def _is_note(tag: Tag) -> bool:

@@ -481,7 +481,7 @@ def test_cells_without_a_row_and_text_between_cells() -> None:
 
 def test_pages_in_frames_that_hold_them_are_read() -> None:
     inner = "&lt;title&gt;广告&lt;/title&gt;&lt;body&gt;&lt;p&gt;量程 6 bar。"
-    page = f"<h1>泵</h1><iframe srcdoc='{inner}'></iframe>"
+    page = f"<h1>泵</h1><iframe srcdoc=''></iframe><iframe srcdoc='{inner}'></iframe>"
     assert page_markdown(page).startswith("# 泵")
     assert page_markdown(page).endswith("量程 6 bar。")
 
@@ -503,3 +503,13 @@ def test_a_sign_that_is_all_of_a_heading_is_no_link_to_it() -> None:
 
 def test_fields_with_the_role_of_a_tick_are_not_written_twice() -> None:
     assert page_markdown("<div><input type=checkbox role=checkbox><p>甲</p></div>") == "甲"
+
+
+def test_a_sign_before_the_number_of_a_part_is_text() -> None:
+    assert page_markdown("<p>见<a href='#p12'>§</a> 12。</p>") == "见§ 12。"
+    assert page_markdown("<h2><a href='/a#1'>#</a>1 总则</h2>") == "## 1 总则"
+
+
+def test_lists_in_code_begin_and_end_lines() -> None:
+    page = "<pre>甲<ol><li>乙</li><li>丙</li></ol>丁</pre>"
+    assert page_markdown(page) == "```\n甲\n乙\n丙\n丁\n```"
