@@ -40,6 +40,8 @@ _FEWEST_COUNTED = 3
 """Numbers from 1 on that name all columns but the first."""
 _RECURRING = 2
 """Rows below that say the same in a column as the first one, which then is not a head."""
+_DEEPEST_HEAD = 3
+"""Rows of a head."""
 _FEW_ROWS = 12
 """Rows of a table in which one such row is enough."""
 _MOST_PAIRS = 40
@@ -224,12 +226,18 @@ def _width(text: str) -> int:
 
 
 def _recurs(body: Sequence[Row]) -> bool:
-    """Return whether a cell of the first row, or a code like it, is below it as values are."""
+    """Return whether a cell of the first row, or a code like it, is below it as values are.
+
+    So is one that goes on beside rows below: a photo's. What has names may have one for names.
+    """
     below = [row for row in body[1 : 1 + _SAMPLE] if list(row) != list(body[0])]
-    fewest = _RECURRING if len(body) > _FEW_ROWS else 1
     for at, cell in enumerate(body[0]):
         cells = [row[at] for row in below if at < len(row)]
+        beside = sum(isinstance(each, Continued) for each in cells)
+        if cell and beside > 1 and beside >= min(_DEEPEST_HEAD, len(below)):
+            return True
         cells = [each for each in cells if not isinstance(each, (Continued, Covered))]
+        fewest = 1 if at and len(body) <= _FEW_ROWS else _RECURRING
         if cell and cells and (cells.count(cell) >= fewest or _is_coded(cell, *cells)):
             return True
     return False
@@ -317,14 +325,13 @@ def _is_across(row: Row) -> bool:
 
 def _is_over(above: Row, below: Row) -> bool:
     """Return whether a row may be the upper one of a head."""
-    if is_row_of_fields(above):
-        return False
     if _goes_down(above, below):
         return not is_row_of_form(above)
     if is_labels(above) and not below[0] and _is_under(above, below):  # units
         return not is_row_of_form(above)
     names = is_labels(above) or all(map(_YEAR.fullmatch, filled_cells(above)))
-    return names and not is_row_of_form(above) and _spans(above, below)
+    is_of_form = is_row_of_form(above) or is_row_of_fields(above)
+    return names and not is_of_form and _spans(above, below)
 
 
 def _goes_down(above: Row, below: Row) -> bool:

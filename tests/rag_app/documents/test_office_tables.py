@@ -46,6 +46,25 @@ from rag_app.documents.tables.cells import Continued, Covered
             id="numbered names above codes of another form",
         ),
         pytest.param(
+            [["部门", "预算", "负责人", "进度"], ["", "万元", "", "%"],
+             ["销售部", "30", "张三", "80"]],
+            ["部门: 销售部; 预算/万元: 30; 负责人: 张三; 进度/%: 80"],
+            id="names of columns that are those of fields above their units",
+        ),
+        pytest.param(
+            [["Name", "Description"], ["id", "Primary key"], ["Name", "As it is shown"]],
+            ["Name: id; Description: Primary key", "Name: Name; Description: As it is shown"],
+            id="a list of names that has the name of its column",
+        ),
+        pytest.param(
+            [["Applicant", "John Hill", "Unit", "Photo"],
+             ["Manager", "Ann Lee", "Town", Continued("Photo")],
+             ["Project", "Alpha", "State", Continued("Photo")]],
+            ["Applicant | John Hill | Unit | Photo", "Manager | Ann Lee | Town | Photo",
+             "Project | Alpha | State | Photo"],
+            id="a photo beside all rows of a form",
+        ),
+        pytest.param(
             [["P-01", "离心泵"], ["P-02", "潜水泵"]], ["P-01 | 离心泵", "P-02 | 潜水泵"],
             id="codes of one form without a head",
         ),

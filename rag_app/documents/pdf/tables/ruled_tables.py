@@ -248,8 +248,7 @@ def _rows_of_numbers(lines: Sequence[Sequence[Fragment]]) -> list[list[str]]:
         return []
     found: list[list[str]] = []
     for row in rows(line for cell in lines for line in cell):
-        texts = [next((line.text for line in row if any(line is each for each in cell)), "")
-                 for cell in lines]  # fmt: skip
+        texts = [" ".join(line.text for line in row if line in cell) for cell in lines]
         filled = [at for at, text in enumerate(texts) if text]
         if found and len(filled) == 1 and not _NUMBER.fullmatch(texts[filled[0]]):
             found[-1][filled[0]] = join_in_cell(found[-1][filled[0]], texts[filled[0]])
