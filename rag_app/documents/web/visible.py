@@ -149,6 +149,8 @@ def _label_panels(soup: BeautifulSoup) -> None:
     named = {str(panel.get("aria-labelledby") or ""): panel for panel in panels}
     in_order = _panels_in_order(soup)
     for tab in tabs:
+        if tab.decomposed:  # it was in another tab
+            continue
         targets = [str(tab.get(name) or "").lstrip("#") for name in (*_TARGETS, "href")]
         panel = next((ids[target] for target in targets if target in ids), None)
         panel = panel or named.get(str(tab.get("id"))) or in_order.get(id(tab))

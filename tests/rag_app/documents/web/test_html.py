@@ -513,3 +513,8 @@ def test_a_sign_before_the_number_of_a_part_is_text() -> None:
 def test_lists_in_code_begin_and_end_lines() -> None:
     page = "<pre>甲<ol><li>乙</li><li>丙</li></ol>丁</pre>"
     assert page_markdown(page) == "```\n甲\n乙\n丙\n丁\n```"
+
+
+def test_tabs_in_tabs() -> None:
+    page = "<div role=tab aria-controls=a>甲<i role=tab aria-controls=a>乙</i></div><p id=a>丙</p>"
+    assert page_markdown(page).split() == ["甲", "乙", "丙"]
