@@ -6,6 +6,7 @@ Code, in blocks and in lines, is as it was: what looks like HTML there is none.
 import html
 import re
 from collections.abc import Iterator
+from string import ascii_lowercase, ascii_uppercase
 
 from rag_app.documents.text import superscript
 from rag_app.documents.web.html import page_markdown
@@ -50,6 +51,14 @@ _PARTS = re.compile(
     re.MULTILINE,
 )
 _ENDS = {"<!--": "-->", "<style": "</style>", "<script": "</script>"}
+_ANYWHERE = {start: re.compile(rf"(?s:.*?){end}") for start, end in _ENDS.items()}
+_IN_PARAGRAPH = {
+    start: re.compile(rf"(?:.|\n(?!\n)){{0,1000}}?{end}") for start, end in _ENDS.items()
+}
+"""Where ends what begins a line, and what begins within one."""
+_LEAD = re.compile(r"[ \t>]{0,200}")
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+"""Small letters in the same places; some others become two."""
 _NAMES = re.compile(r"<(/?)([a-z][a-z0-9]*)")
 _BREAKS = frozenset(
     """
@@ -99,19 +108,20 @@ def shown_markdown(text: str) -> str:
 
 def _shown(text: str) -> Iterator[str]:
     """Yield the pieces of Markdown, what it does not show left out."""
-    lowered = text.lower()
+    lowered = text.translate(_LOWER)
     last = {start: lowered.rfind(end) for start, end in _ENDS.items()}
     tags = set(_NAMES.findall(lowered))
-    at = line = 0
+    at = before = line = 0
     while part := _PARTS.search(text, at):
         yield text[at : part.start()]
-        line = max(line, text.rfind("\n", at, part.start()) + 1)
-        at = part.end()
+        line = max(line, text.rfind("\n", before, part.start()) + 1)
+        at, before = part.end(), part.start()
         if part["hidden"]:
             start = part[0].lower().rstrip(">").rstrip()
-            is_closed = at <= last[start]
-            yield "" if is_closed else part[0]
-            at = lowered.find(_ENDS[start], at) + len(_ENDS[start]) if is_closed else at
+            begins_line = _LEAD.fullmatch(text, line, before) and at <= last[start]
+            end = (_ANYWHERE if begins_line else _IN_PARAGRAPH)[start].match(lowered, at)
+            at = end.end() if end else at
+            yield "" if end else part[0]
         elif part["page"]:
             yield f"\n\n{page_markdown(part[0])}\n\n"
         elif part["raised"]:

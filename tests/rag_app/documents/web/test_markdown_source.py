@@ -59,6 +59,7 @@ def test_a_comment_of_markdown_may_hold_code() -> None:
     "text",
     [
         "---\nNote: it rained.\n\n# Plan\n\nWe stay.\n\n---\n\nEnd.\n",  # rules
+        "A <script> runs.\n\nThen </script> ends it; <!-- is\n\nfor notes, as is -->.\n",
         "Print it as {:.2f}\nor as {:>10}\n{#if paid}\nin a class {.red}\n",
     ],
 )
@@ -69,6 +70,10 @@ def test_texts_that_look_like_fields_names_or_tags_are_left(text: str) -> None:
 def test_blocks_end_words_and_escaped_tags_are_none() -> None:
     assert shown_markdown("<summary>更多</summary>甲<b>乙</b>").strip() == "更多\n甲乙"
     assert shown_markdown("\\<b> \\`<b>甲</b>\\`") == "\\<b> \\`甲\\`"
+
+
+def test_letters_that_become_two_in_lower_case_move_nothing() -> None:
+    assert shown_markdown("İİİİ\n<!-- a -->bcdefgh") == "İİİİ\nbcdefgh"
 
 
 def test_types_are_no_tags() -> None:
