@@ -251,12 +251,13 @@ class _Mail:
 
     def _attach(self, part: Message) -> None:
         data = _content(part, damaged=False)
-        if data and _is_sealed(part):
+        certificates = part.get_param("smime-type") == "certs-only"
+        if not data or certificates or part.get_content_type() in _SILENT:
+            return
+        if _is_sealed(part):
             self._attach_sealed(data, _name_of_sealed(part))
             return
         name = filename(part) or _NAMES.get(part.get_content_type(), "")
-        if not data or part.get_content_type() in _SILENT:
-            return
         if name:
             self.attachments.append((name, data))
         elif not part.get_content_type().startswith("image/"):

@@ -34,7 +34,7 @@ _TITLED = frozenset(
 """Directives whose argument is a title, and not the address of something."""
 _ROLE = re.compile(r":[\w:+.-]+:`([^`<]{0,300}?)\s{0,9}(?:<[^`>]{0,500}>)?`")
 _REFERENCE = re.compile(r"`([^`<]{1,300}?)\s{0,9}<[^`>]{1,500}>`__?|`([^`]+)`__?(?!\w)")
-_NOTE_MARK = re.compile(r"(\[[\w#*.-]{1,40}\])_(?!\w)")
+_NOTE_MARK = re.compile(r"(?<![\w`])(\[[\w#*.-]{1,40}\])_(?!\w)")
 _MATH = re.compile(r":math:`([^`]*)`")
 _LIST_ITEM = re.compile(r"(\s*)[*-]\s+-\s?(.*)|(\s+)-\s?(.*)")
 _GRID = re.compile(r"\s*\+[-=+]{2,}\+\s*")

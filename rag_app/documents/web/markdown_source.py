@@ -82,7 +82,9 @@ _FRONT = re.compile(
     re.MULTILINE,
 )
 """Fields of YAML, of which each line is a field or belongs to one, or of TOML."""
-_TITLE = re.compile(r"^title[ \t]*[:=][ \t]*([\"']?)(?![ \t|>\"'])(.+?)\1[ \t]*$\n?", re.MULTILINE)
+_TITLE = re.compile(
+    r"^title[ \t]*[:=][ \t]*([\"']?)(?![ \t]*[|>\"'])(.+?)\1[ \t]*$\n?", re.MULTILINE
+)
 _COMMENT = re.compile(r"^#.*\n", re.MULTILINE)
 _TOP = re.compile(r"^#[ \t]", re.MULTILINE)
 
@@ -103,7 +105,7 @@ def shown_markdown(text: str) -> str:
     if title is None or _TOP.search(_CODE.sub("", body)):
         return "\n\n".join(filter(None, [fields, body]))
     fields = (fields[: title.start()] + fields[title.end() :]).strip("\n")
-    return "\n\n".join(filter(None, [f"# {title[2]}", fields, body]))
+    return "\n\n".join(filter(None, [f"# {title[2].strip()}", fields, body]))
 
 
 def _shown(text: str) -> Iterator[str]:

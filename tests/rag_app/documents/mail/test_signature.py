@@ -55,3 +55,7 @@ def test_an_encrypted_mail_is_said() -> None:
 def test_a_file_within_its_signature_is_attached() -> None:
     assert "a.csv=b,c" in read(signed(b"b,c"), "a.csv.p7m").text
     assert read(der(0x30, ENVELOPED), "a.csv.p7m").notes[0].startswith("a.csv is encrypted")
+
+
+def test_certificates_alone_are_not_called_encrypted() -> None:
+    assert read(signed(b""), "a.p7c; smime-type=certs-only").notes == []

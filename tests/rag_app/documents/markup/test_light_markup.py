@@ -171,3 +171,4 @@ def test_properties_are_read_as_they_are_meant() -> None:
 
 def test_marks_of_footnotes_in_restructured_text() -> None:
     assert restructured_markdown("甲 [#a]_，乙 [1]_。") == "甲 [#a]，乙 [1]。"
+    assert restructured_markdown("``a[1]_`` and ``[1]_``") == "``a[1]_`` and ``[1]_``"

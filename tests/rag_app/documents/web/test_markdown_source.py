@@ -84,6 +84,7 @@ def test_types_are_no_tags() -> None:
     ("text", "right"),
     [
         ("---\n# of Ann\n标题: 租约\n---\n甲", "标题: 租约\n\n甲"),
+        ('---\ntitle: " Lease"\n---\nbody', "# Lease\n\nbody"),
         ("---\ntitle: Lease\n...\nbody", "# Lease\n\nbody"),
         ("---\ntitle: 甲\n---\n```\n# 乙\n```", "# 甲\n\n```\n# 乙\n```"),
         ("---\ntitle: ''\n---\nbody", "title: ''\n\nbody"),
