@@ -257,8 +257,12 @@ async def test_over_http_with_keys(
                 url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, timeout=60
             )
             assert refused.status_code == 401
-            foreign = {"Authorization": "Bearer sk-write", "Host": "evil.example"}
-            assert httpx.post(url, json={}, headers=foreign, timeout=60).status_code == 403
+            proxied = {"Host": "rag.example"}
+            assert httpx.post(url, json={}, headers=proxied, timeout=60).status_code == 401
+            proxied["Authorization"] = "Bearer sk-write"
+            let_in = httpx.post(url, json={}, headers=proxied, timeout=60)
+            assert let_in.status_code == 400  # what is wrong is said by the protocol
+            assert "jsonrpc" in let_in.text
             async with over_http(url, "sk-write") as boss:
                 await call(boss, "add_document", name="李白", text=TEXT, index="公开")
                 await call(boss, "add_document", name="密", text=TEXT, index="内部")
