@@ -242,7 +242,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         options: dict[str, Any],
     ) -> BatchEncoding:
         """Return what ``__call__`` does of the ids of a text, or of each of several texts."""
-        single, special = isinstance(text, str), set(self.all_special_ids)
+        single = isinstance(text, str)
         begin, end = self._around if add_special_tokens else ([], [])
         cut = self._cut(options, len(begin) + len(end))
         ids = [begin + row[cut] + end for row in rows]
@@ -250,6 +250,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         if options.get("return_token_type_ids"):
             data["token_type_ids"] = [[0] * len(row) for row in ids]
         if options.get("return_special_tokens_mask"):
+            special = set(self.all_special_ids)
             data["special_tokens_mask"] = [[int(i in special) for i in row] for row in ids]
         offsets = []
         if options.get("return_offsets_mapping"):

@@ -37,10 +37,8 @@ _CHINESE = 0.3
 """Share of a line that is Chinese above which numbers are broken where the line ends."""
 _ADDRESS = re.compile(f"[/@_\\d][\\w.-]*{HYPHEN}$")
 """A line's last word that is a piece of an address or a code, whose hyphens are its own."""
-FIELD = re.compile(r"[^:：\d]{1,12}[:：]")
-"""How a label begins that its value follows on the same line."""
 _LABEL = re.compile(r"[^\W\d_][^:：，。；,;.!?\d]{1,11}[:：]")
-"""The same of one that is no part of a sentence."""
+"""A label, no part of a sentence, that its value follows on the same line."""
 _JOINT = re.compile(r"(?:\w[-/]|://)$")
 
 

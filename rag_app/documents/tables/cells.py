@@ -82,10 +82,10 @@ class HiddenColumns(set[int]):
         self.used: set[int] = set()
         """Those in which something was left out."""
 
-    def without(self, row: Row) -> list[str]:
+    def without(self, row: list[str]) -> list[str]:
         """Return the cells of a row that can be seen."""
         if not self:
-            return list(row)
+            return row
         self.used |= {at for at, cell in enumerate(row) if cell and at in self}
         return [cell for at, cell in enumerate(row) if at not in self]
 

@@ -77,7 +77,7 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
     if all(map(is_row_of_form, body)):
         return 0, 0
     for at in range(min(len(body) - 1, _SEARCHED)):
-        dated = _is_calendar(body, at) or is_periods(body, at) or (not at and _is_counted(body))
+        dated = _is_calendar(body, at) or _is_periods(body, at) or (not at and _is_counted(body))
         if not dated and not (is_labels(body[at]) and has_values_below(body, at)):
             continue
         if is_row_of_form(body[at]):
@@ -145,7 +145,7 @@ def _is_counted(body: Sequence[Row]) -> bool:
     return bool(first) and not VALUE.fullmatch(first) and numbers == counted
 
 
-def is_periods(body: Sequence[Row], at: int) -> bool:
+def _is_periods(body: Sequence[Row], at: int) -> bool:
     """Return whether a row is nothing but years, dates or months above columns of other values."""
     first, *periods = body[at] or [""]
     if first or len(set(periods)) < 2 or not all(map(is_period, periods)):

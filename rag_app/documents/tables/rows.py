@@ -25,14 +25,8 @@ def named_row(head: Row, row: Row) -> str:
         >>> named_row(["品名", "单价"], ["铅笔", "1.5"])
         '品名: 铅笔; 单价: 1.5'
     """
-    if _is_section(head, row):
-        return row[0]
-    if _is_note(head, row):
-        return "; ".join(dict.fromkeys(filled_cells(row)))
-    if _is_form(row):
-        return next(plain_lines([row]))
-    if _is_pair_across(head, row):
-        return ": ".join(filled_cells(cells_once(row)))
+    if (line := _unnamed(head, row)) is not None:
+        return line
     names = [*head, *[""] * (len(row) - len(head))]
     if TOTAL.fullmatch(row[0]):
         names, row = _of_total(names, row)
@@ -46,8 +40,20 @@ def named_row(head: Row, row: Row) -> str:
 
 def is_unnamed(head: Row, row: Row) -> bool:
     """Return whether a row stands in none of the columns: a section, note or row of a form."""
-    kinds = (_is_section, _is_note, _is_pair_across)
-    return any(kind(head, row) for kind in kinds) or _is_form(row)
+    return _unnamed(head, row) is not None
+
+
+def _unnamed(head: Row, row: Row) -> str | None:
+    """Return such a row as a line; None of one whose cells stand in the columns."""
+    if _is_section(head, row):
+        return row[0]
+    if _is_note(head, row):
+        return "; ".join(dict.fromkeys(filled_cells(row)))
+    if _is_form(row):
+        return next(plain_lines([row]))
+    if _is_pair_across(head, row):
+        return ": ".join(filled_cells(cells_once(row)))
+    return None
 
 
 def _is_form(row: Row) -> bool:

@@ -7,13 +7,15 @@ from dataclasses import replace
 from functools import partial
 from statistics import median
 
-from rag_app.documents.pdf.lines import FIELD, Fragment, join, label, line_of, rows
+from rag_app.documents.pdf.lines import Fragment, join, label, line_of, rows
 from rag_app.documents.pdf.tables.grouped_heads import grouped_head
 from rag_app.documents.pdf.tables.ruled_tables import COLUMNS_OF_ONE, Table
 from rag_app.documents.tables.heads import has_labels
 
 _ITEM = re.compile(r"[•·●■◆○▪➢✓*–-]\s*\w|[（(]?(?:\d{1,2}|[一二三四五六七八九十]{1,3})[.、)）]\D")
 """How the items of a list begin, which is read to its end before the one beside it."""
+_FIELD = re.compile(r"[^:：\d]{1,12}[:：]")
+"""How a label begins that its value follows on the same line."""
 GUTTER = 0.9
 """Least width of the space between columns, in sizes of the text."""
 COLUMN_LINES = 3
@@ -71,7 +73,7 @@ def aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]:
 
 def _below_fields(band: Sequence[list[Fragment]]) -> int:
     """Return how many rows of labels with their values stand above a table, which has none."""
-    fields = [all(FIELD.match(part.text) for part in row) for row in band]
+    fields = [all(_FIELD.match(part.text) for part in row) for row in band]
     count = next((at for at, is_field in enumerate(fields) if not is_field), len(band))
     return count if count and not any(fields[count:]) and len(band) - count >= _TABLE_ROWS else 0
 
