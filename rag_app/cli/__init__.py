@@ -43,14 +43,6 @@ _COMMANDS = {
 }
 """The commands in the order of `--help`: the file and the function of each, or the Typer of its own
 commands."""
-OPTIONS = {
-    "answer_chain": "chain",
-    "summary_chain": "chain",
-    "summary_length": "length",
-    "within": "in",
-    "parallel": "workers-limit",
-}
-"""Options of another name than their setting."""
 
 
 class Boundary(ModelPrepBoundary):
@@ -61,13 +53,15 @@ class Boundary(ModelPrepBoundary):
 
     def describe(self, error: Exception, ctx: Any) -> str:
         """Return what is wrong; a setting is called as the option that was given."""
-        message = str(error)
+        message, name = str(error), ctx.invoked_subcommand
         if not isinstance(error, SettingsError):
             return message
         if error.flag:
-            option = OPTIONS.get(error.flag, error.flag).replace("_", "-")
-            message = message.replace(error.flag, f"--{option}", 1)
-        return message.replace("rag-app --help", f"rag-app {ctx.invoked_subcommand} --help")
+            command: Any = self.get_command(ctx, name)
+            named = (one.opts[0] for one in command.params if one.name == error.flag)
+            option = next(named, f"--{error.flag.replace('_', '-')}")
+            message = message.replace(error.flag, option, 1)
+        return message.replace("rag-app --help", f"rag-app {name} --help")
 
 
 class _Warnings(logging.Handler):

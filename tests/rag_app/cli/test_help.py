@@ -16,11 +16,10 @@ def parameters(command: Any) -> list[Any]:
 
 def test_help_shows_the_defaults_of_the_settings() -> None:
     """Those of options that the environment may change: typer knows no default of theirs."""
-    settings = {option.replace("-", "_"): name for name, option in cli.OPTIONS.items()}
     app: Any = typer.main.get_command(cli.app)
     wrong = []
     for option in parameters(app):
-        name = settings.get(option.opts[0].lstrip("-").replace("-", "_"), option.name)
+        name = option.name
         default = getattr(DEFAULTS, name, None)
         own = option.default is not None or option.required or "by default" in str(option.help)
         if default in (None, "", False) or own or (name == "index" and option.multiple):
