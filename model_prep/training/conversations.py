@@ -1,4 +1,4 @@
-"""Conversations to be learned, read from Alpaca's, ShareGPT's and OpenAI's formats."""
+"""Conversations to be learned, read from Alpaca's, ShareGPT's, OpenAI's and TRL's formats."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +15,10 @@ _ROLES = {
 }  # fmt: skip
 LISTS = ("conversations", "messages")
 """Keys of a list of messages."""
+_QUESTION = ("instruction", "prompt", "query", "question")
+_INPUT = ("input", "context")
+_ANSWER = ("output", "response", "completion", "answer")
+"""Names of the columns of published data: Alpaca's, TRL's, ms-swift's, Dolly's."""
 _TURNS = (("role", "content"), ("from", "value"))
 """Keys of a message's role and text; either kind stands in either list."""
 _OF_OBJECTS = ("tools", "functions", "images", "image", "videos", "video", "audios", "audio")
@@ -26,7 +30,8 @@ _WEIGHTS = ("loss_weight", "weight", "train", "training", "loss")
 """How much a message is learned: LLaMA-Factory's, OpenAI's, Axolotl's and ms-swift's names."""
 _UNKNOWN = "has not the keys of a known format"
 FORMATS = (
-    '{"instruction": …, "input": …, "output": …}, {"conversations": [{"from": …, "value": …}]} '
+    '{"instruction": …, "input": …, "output": …}, {"prompt": …, "completion": …}, '
+    '{"conversations": [{"from": …, "value": …}]} '
     'or {"messages": [{"role": …, "content": …}]}'
 )
 
@@ -75,10 +80,11 @@ def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     if not isinstance(system, str):
         return "system is not text"
     messages: list[dict[str, str]] | str = _UNKNOWN
-    if "instruction" in value and "output" in value:
-        messages = _alpaca(value)
-    elif name := next((name for name in LISTS if name in value), None):
-        messages = _turns(value[name], name)
+    listed, asked, answered = (_held(value, names) for names in (LISTS, _QUESTION, _ANSWER))
+    if asked and answered and not (listed and value[listed]):
+        messages = _single_turn(value, value[asked], value[answered])
+    elif listed:
+        messages = _turns(value[listed], listed)
     if not system.strip() or isinstance(messages, str) or messages[0]["role"] == "system":
         return messages
     return [{"role": "system", "content": system}, *messages]
@@ -94,19 +100,26 @@ def _is_pair(value: dict[str, Any]) -> bool:
     return _ROLES.get(str(speaker)) != "assistant"
 
 
-def _alpaca(value: dict[str, Any]) -> list[dict[str, str]] | str:
-    instruction, output = value.get("instruction"), value.get("output")
-    more = value.get("input") or ""
-    if not (isinstance(instruction, str) and isinstance(output, str) and isinstance(more, str)):
+def _held(value: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    """Return the first of some names that an object has a value for."""
+    return next((name for name in names if value.get(name) is not None), None)
+
+
+def _single_turn(value: dict[str, Any], asked: Any, answer: Any) -> list[dict[str, str]] | str:
+    """Return the messages of a question with its answer: texts, or messages as TRL has them."""
+    if isinstance(asked, list) and isinstance(answer, list):
+        return _turns([*asked, *answer], "prompt")
+    more = value.get(_held(value, _INPUT) or "") or ""
+    if not (isinstance(asked, str) and isinstance(answer, str) and isinstance(more, str)):
         return "instruction, input and output are not all text"
-    if not instruction.strip() or not output.strip():
+    if not asked.strip() or not answer.strip():
         return "instruction or output is empty"
     # An input is joined to its instruction with a newline, as the family was trained.
-    prompt = f"{instruction}\n{more}" if more else instruction
+    prompt = f"{asked}\n{more}" if more else asked
     turns = _history(value.get("history") or [])
     if turns is None:
         return "history is not a list of questions and answers"
-    return [*turns, *_turn(prompt, output)]
+    return [*turns, *_turn(prompt, answer)]
 
 
 def _history(pairs: Any) -> list[dict[str, str]] | None:
@@ -158,7 +171,8 @@ def _turns(turns: Any, name: str) -> list[dict[str, str]] | str:
         message = _message(turn, name)
         if isinstance(message, str):
             return message
-        messages.append(message)
+        if message["role"] != "system" or message["content"].strip():
+            messages.append(message)  # an empty one is none: the template may have its own
     while messages and messages[-1]["role"] != "assistant":
         messages.pop()  # nothing is learned from what comes after the last answer
     speakers = [message["role"] for message in messages if message["role"] != "system"]

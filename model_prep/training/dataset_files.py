@@ -12,7 +12,8 @@ from typing import Any
 from model_prep.errors import TrainingError, first_line
 from model_prep.json_file import is_encodable
 
-SUFFIXES = (".json", ".jsonl")
+PARQUET = ".parquet"
+SUFFIXES = (".json", ".jsonl", PARQUET)
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _PACKED = {
     b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz",
@@ -219,7 +220,14 @@ def read_objects(
     A file is JSON Lines, one JSON array, or objects over several lines each. What is broken is
     noted, and the rest is read on: after a broken line the next one; after a broken item of an
     array nothing. A byte that is not text stands as a lone surrogate in the object that has it.
+    Each row of a Parquet file is an object too, on the line of its number.
+
+    Raises:
+        TrainingError: it is a Parquet file, and what reads those is not installed.
     """
+    if file.suffix.lower() == PARQUET:
+        yield from _rows(file, problems)
+        return
     text = _decoded(file, encoding, problems)
     if text is None:
         return
@@ -228,6 +236,22 @@ def read_objects(
             yield line, value
         else:
             problems.add(file, line, "is not a JSON object", type(value).__name__)
+
+
+def _rows(file: Path, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        msg = f"{file} needs {error.name} to be read; run: pip install 'rag-app[train]'"
+        raise TrainingError(msg) from error
+    row = 0
+    try:
+        for batch in parquet.ParquetFile(file).iter_batches():
+            for value in batch.to_pylist():
+                row += 1
+                yield row, value
+    except (OSError, ValueError) as error:
+        problems.add(file, row, "is not a whole Parquet file", first_line(error))
 
 
 def _lines(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:

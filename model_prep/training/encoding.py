@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.errors import first_line
+from model_prep.inference.chat_template import alternating
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE, default_template, start_of
 from model_prep.training.conversations import Conversation, read_conversations
 from model_prep.training.dataset_files import Problems, read_documents
@@ -94,12 +95,23 @@ def parts_of(messages: list[dict[str, str]], tokenizer: Any) -> list[Parts]:
     """Return a conversation in parts: prompts, and the answers after them, which are learned.
 
     They are one sample; where the template shows earlier messages otherwise once others follow, as
-    Qwen3's leaves out what was thought before earlier answers, a new one begins there.
+    Qwen3's leaves out what was thought before earlier answers, a new one begins there. What it
+    refuses is told as turns of a user and an assistant, as when the model is asked.
 
     Raises:
+        TemplateError: it refuses those too.
         ValueError: the template does not begin an answer as it asks for one, or leaves out a
             message.
     """
+    from jinja2 import TemplateError
+
+    try:
+        return _parts_of(messages, tokenizer)
+    except TemplateError:
+        return _parts_of(alternating(messages), tokenizer)
+
+
+def _parts_of(messages: list[dict[str, str]], tokenizer: Any) -> list[Parts]:
     samples: list[Parts] = []
     done = ""
     for index, message in enumerate(messages):

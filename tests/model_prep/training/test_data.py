@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import Table, parquet
 
 from model_prep.errors import TrainingError
+from model_prep.inference.chat_template import ChatTemplate
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
 from model_prep.training import data as training_data
 from model_prep.training.command_line import read_options
 from model_prep.training.conversations import read_conversations
-from model_prep.training.dataset_files import Problems
+from model_prep.training.dataset_files import SUFFIXES, Problems, find_files
 from model_prep.training.dry_run import decoded, estimate
 from model_prep.training.encoding import IGNORED, encode_conversations, encode_texts, parts_of
 from model_prep.training.packing import Collator, make_sequences, pack
@@ -40,7 +42,7 @@ def write_jsonl(file: Path, values: list[Any], encoding: str = "utf-8") -> Path:
     return file
 
 
-GOOD = [
+GOOD: list[dict[str, Any]] = [
     {"instruction": "李白是谁？", "input": "", "output": "唐代诗人。"},
     {"instruction": "翻译", "input": "洗衣机", "output": "washing machine"},
     {"conversations": [{"from": "human", "value": "问"}, {"from": "gpt", "value": "答"}]},
@@ -70,6 +72,56 @@ def test_the_known_formats_and_encodings(tmp_path: Path, encoding: str, named: s
     assert problems.total == 0
     assert found[1].messages[0]["content"] == "翻译\n洗衣机"
     assert [one["role"] for one in found[3].messages] == ["system", "user", "assistant"]
+
+
+@pytest.mark.parametrize(
+    ("item", "texts"),
+    [
+        ({"prompt": "问", "completion": "答"}, ["问", "答"]),
+        ({"question": "问", "context": "文", "answer": "答"}, ["问\n文", "答"]),
+        ({"query": "问", "response": "答", "history": [["甲", "乙"]]}, ["甲", "乙", "问", "答"]),
+        (
+            {
+                "prompt": [{"role": "user", "content": "问"}],
+                "completion": [{"role": "assistant", "content": "答"}],
+            },
+            ["问", "答"],
+        ),
+        (
+            {
+                "conversations": [
+                    {"from": "system", "value": ""},
+                    {"from": "human", "value": "问"},
+                    {"from": "gpt", "value": "答"},
+                ]
+            },
+            ["问", "答"],
+        ),
+    ],
+    ids=str,
+)
+def test_what_others_call_the_columns(
+    tmp_path: Path, item: dict[str, Any], texts: list[str]
+) -> None:
+    file = write_jsonl(tmp_path / "data.jsonl", [item])
+    (found,) = read_conversations([file], None, Problems())
+    assert [message["content"] for message in found.messages] == texts
+
+
+def test_parquet_is_read_by_rows(tmp_path: Path) -> None:
+    """Of a table of several formats, an object's other columns are empty."""
+    file = tmp_path / "data.parquet"
+    columns = dict.fromkeys(("instruction", "input", "output", "conversations", "messages"))
+    items = [{**columns, **item} for item in [*GOOD, {"instruction": "问"}]]
+    parquet.write_table(Table.from_pylist(items), file)
+    problems = Problems()
+    rows = list(read_conversations(find_files([tmp_path], SUFFIXES, "data"), None, problems))
+    lines = list(read_conversations([write_jsonl(tmp_path / "a.jsonl", GOOD)], None, Problems()))
+    assert [(row.messages, row.line) for row in rows] == [(at.messages, at.line) for at in lines]
+    assert [problem.line for problem in problems.first] == [5]
+    file.write_bytes(file.read_bytes()[:100])
+    assert list(read_conversations([file], None, problems)) == []
+    assert problems.first[-1].what.startswith("is not a whole Parquet file")
 
 
 @pytest.mark.parametrize(
@@ -192,14 +244,25 @@ def test_what_the_template_refuses_is_left_out(family: Family, tmp_path: Path) -
     file = write_jsonl(tmp_path / "data.jsonl", GOOD)
     tokenizer = load_tokenizer(family.base)
     tokenizer.chat_template = (
-        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "{% if '洗衣机' in messages[0].content %}{{ raise_exception('no washing') }}{% endif %}"
         + ALPACA_TEMPLATE
     )
     samples = training_data.load_data(settings_of(family, tmp_path, file), tokenizer).train.data
     assert len(samples) == 3
     assert [str(one) for one in samples.problems.first] == [
-        f"{file}:4: is refused by the model's chat template (no system)"
+        f"{file}:2: is refused by the model's chat template (no washing)"
     ]
+
+
+def test_a_template_without_a_system_is_told_the_user_says_it(family: Family) -> None:
+    """As Gemma's: trained as the model is asked."""
+    tokenizer = load_tokenizer(family.base)
+    tokenizer.chat_template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + TURNS
+    )
+    *asked, answer = GOOD[3]["messages"][:-1]
+    ((prompt, *_),) = parts_of([*asked, answer], tokenizer)
+    assert prompt == (ChatTemplate(tokenizer).render(asked), False)
 
 
 TURNS = (
