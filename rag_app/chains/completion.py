@@ -13,7 +13,7 @@ from rag_app.chains.citations import Citation
 from rag_app.chains.facts.amounts import DIGITS, UNITS
 from rag_app.chains.marks import SENTENCE
 from rag_app.chains.questions import AskedFor, asked_for, asks_time, asks_whether
-from rag_app.documents.text import content_terms, document_terms
+from rag_app.documents.text import content_terms, document_terms, fold
 
 _AND = "、|[，,]?(?:以及|还有)|[和与](?![他她它其])|及|或"
 _JOINS = re.compile(rf"\s*(?:{_AND})")
@@ -43,17 +43,16 @@ _NUMERALS = frozenset(f"0123456789{DIGITS}")
 _AND_SO_ON = re.compile("(?<![平高初中上下同相])等(?![级于待候到同])")
 _ASKS = re.compile("哪.|什[么麼]|[谁誰]")
 _PERIOD = re.compile("(?:时期|年间|时代|世纪|朝)$")
-_ASKS_NAME = re.compile("[谁誰]|叫什[么麼]|[名姓]")
 _CLOSED = re.compile("[^（(]*?(?=[）)])")
 _STOPS = frozenset("，,；;：:。！？!?\n")
 _PAIRS = {"（": "）", "(": ")", "《": "》", "〈": "〉", "「": "」", "『": "』", "“": "”", "[": "]"}
 _CLOSING = {closing: opening for opening, closing in _PAIRS.items()}
 _EDGE = " 　，,；;：:。"
-_YES_OR_NO = re.compile("[可以能行会會是对對需要用应應该該属屬于於包括含算允许許有的得，,]")
+_YES_OR_NO = re.compile("[可以能行会是对需要用应该属于包括含算允许有的得,]")
 """What an answer of yes or no consists of, besides words of the question."""
-_NO = re.compile("[不没沒未无無否禁]")
+_NO = re.compile("[不没未无否禁]")
 _DENIES = re.compile(
-    "不(?![仅但同足少断限论管变锈久]|动产|超过|[低高多少大小]于)|没有|[沒未](?![来來成])|禁止|严禁|谢绝"
+    "不(?![仅但同足少断限论管变锈久]|动产|超过|[低高多少大小]于)|没有|未(?![来成])|禁止|严禁|谢绝"
     "|无(?![论线形])|免(?![疫税])|除外"
 )
 _SAME_MATTER = 0.75
@@ -90,15 +89,14 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
     if said and asks_whether(question) and _says_yes_or_no(question, said):
         told = _told(question, said, citations)
         return answer.strip().replace(said, f"{said}：{told}") if told else answer
-    if said and asks_time(question) and not (_NUMERALS & set(said) or _PERIOD.search(said)):
+    if said and asks_time(question) and not (_NUMERALS & set(said) or _PERIOD.search(fold(said))):
         clause = _time_clause(question, said, citations)
         return answer.strip().replace(said, f"{said}，{clause}") if clause else answer
     if asked is None or len(said) < 2 or (place := _place(question, said, citations)) is None:
         return answer
     sentence, start, end = place
     first, last = _whole(asked, question, sentence, start, end)
-    added = sentence[first:start], sentence[end:last]
-    if asked == "thing" and _ASKS_NAME.search(question) and not _alike(said, *added):
+    if not _are_alike(asked, question, said, (sentence[first:start], sentence[end:last])):
         return answer
     if len(said) > HELD:
         text = said + sentence[end:last].rstrip(_EDGE)
@@ -107,6 +105,17 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
     if not len(said) < len(text) <= _LONGEST:
         return answer
     return text + "。" if answer.rstrip().endswith("。") else text
+
+
+def _are_alike(asked: AskedFor, question: str, said: str, added: Iterable[str]) -> bool:
+    """Return whether the items of a list that an answer is one of answer the question too.
+
+    Those do not that it names itself, nor those much longer than the one thing it asks for.
+    """
+    items = [item.strip(_EDGE).removesuffix("等") for part in added for item in _ITEMS.split(part)]
+    if asked in ("several", "thing") and any(len(item) > 1 and item in question for item in items):
+        return False
+    return asked != "thing" or max(map(len, items)) <= max(6, 2 * len(said))
 
 
 def is_denied(question: str, citations: Sequence[Citation]) -> bool:
@@ -129,19 +138,19 @@ def denies(sentence: str) -> bool:
         >>> denies("不得扣押身份证。"), denies("不动产要登记。")
         (True, False)
     """
-    return _DENIES.search(sentence) is not None
+    return _DENIES.search(fold(sentence)) is not None
 
 
 def _says_yes_or_no(question: str, said: str) -> bool:
     """Return whether an answer says nothing but yes or no and words of the question."""
-    return not set(_NO.sub("", _YES_OR_NO.sub("", said))) - set(question)
+    return not set(_NO.sub("", _YES_OR_NO.sub("", fold(said)))) - set(fold(question))
 
 
 def _told(question: str, said: str, citations: Sequence[Citation]) -> str:
     """Return the sentence that says the same yes or no; nothing where one says no, and it yes."""
     if no := _sentence(question, citations, no=True):
-        return no if _NO.search(said) else ""
-    return "" if _NO.search(said) else _sentence(question, citations, no=False)
+        return no if _NO.search(fold(said)) else ""
+    return "" if _NO.search(fold(said)) else _sentence(question, citations, no=False)
 
 
 def _sentence(question: str, citations: Sequence[Citation], *, no: bool) -> str:
@@ -223,7 +232,7 @@ def _time_clause(question: str, said: str, citations: Sequence[Citation]) -> str
     if not share:
         return ""
     clauses = [found[start:end].strip(_EDGE) for start, end in _clauses(found)]
-    dated = [clause for clause in clauses if _TIME.search(clause) and said not in clause]
+    dated = [clause for clause in clauses if _TIME.search(fold(clause)) and said not in clause]
     return dated[0] if len(dated) == 1 else ""
 
 
@@ -328,12 +337,6 @@ def _list(
         if more:
             break
     return first, last
-
-
-def _alike(said: str, *added: str) -> bool:
-    """Return whether items are like an answer: for a name, not names with titles."""
-    items = [item for part in added for item in _ITEMS.split(part)]
-    return max(map(len, items)) <= max(4, 2 * len(said))
 
 
 def _repeated(question: str, items: str) -> int:

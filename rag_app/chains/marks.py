@@ -18,7 +18,12 @@ _ENDS = "。！？；!?"
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[.,-][A-Za-z0-9]+)*|\s+|\S")
 _OPEN = re.compile("什[么麼]|[怎谁誰何哪几幾]|多[少久大长長高远遠]")
 """Asks for more than yes or no."""
-SENTENCE = re.compile(rf"[^\s{_ENDS}](?:[^\n{_ENDS}.]|\.(?!\s))*[{_ENDS}.]?")
+_ABBREVIATED = r"(?:(?<=\b[A-Zv]\.)|(?<=\b(?:St|Dr|Mr|Ms|vs)\.)|(?<=\bMrs\.))"
+"""Behind a full stop that ends no sentence: of an initial, or of a word before a name."""
+SENTENCE = re.compile(
+    rf"[^\s{_ENDS}](?:[^\n{_ENDS}.]|\.(?:(?!\s)|{_ABBREVIATED}(?! *(?:\n|$))))*[{_ENDS}.]?"
+)
+_FULL_STOP = re.compile(rf"\.(?!{_ABBREVIATED})$")
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
 _UNMARKED = re.compile(r"\s*\|")
 """Lines of tables."""
@@ -81,7 +86,8 @@ class SentenceMarks(ABC):
             return True
         if (char != " " and char not in _ENDS) or self._hidden():
             return False
-        return char != " " or (self._sentence.endswith(".") and not _ITEM.fullmatch(self._line))
+        stops = _FULL_STOP.search(self._sentence) is not None
+        return char != " " or (stops and not _ITEM.fullmatch(self._line))
 
     def _hidden(self) -> bool:
         """Return whether a mark would break what the line is in."""

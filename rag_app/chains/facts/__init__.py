@@ -14,12 +14,13 @@ _TITLE = re.compile(r"[《「『〈]([^》」』〉\n，。！？,]{1,60})[》�
 _PERSON = re.compile(rf"(?:是|为|叫|由)(?!何[人时年日事物处地])({FULL_NAME})(?=[。，、；！,;\s]|$)")
 """Who somebody is said to be."""
 _NAME = re.compile(
-    rf"[{HAN}](?:[省县镇州]|市(?!场)|先生|女士|经理|主任|教授|某某|某)|[{HAN}]{{2}}(?:有限公司|集团)"
+    rf"[{HAN}](?:[省县州]|镇(?![压静定守痛])|市(?!场)|先生|女士|经理|主任|教授|某某|某)|[{HAN}]{{2}}(?:有限公司|集团)"
 )
 """Nouns that say what kind of thing the name before them is: places, people, companies."""
 _ORDINARY = re.compile(
-    "[城超门上都股我本该各某此全在的]市|[全本该各某外我]省|村镇|[的在是为由和与或了给到过向从被将对]..?"
-    "|[些几哪个两座一二三乡于把出撤县内市][省县镇州市]|[院要来所]教授"
+    "[城超门上都股我本该各某此全在的]市|[全本该各某外我节]省|村镇|[的在是为由和与或了给到过向从被将对]..?"
+    "|[些几哪个两座条一二三四五六七八九十乡于把出撤设及县内市][省县镇州市]|[院要来所]教授"
+    "|[位名任总副](?:先生|女士|经理|主任|教授)"
     "|.?[哪么一个].?(?:集团|有限公司)"
 )
 _NEGATIVE = re.compile(
@@ -27,6 +28,7 @@ _NEGATIVE = re.compile(
     r"(\d+(?:[.:]\d+)*)"
 )
 """A number below zero; between Han characters a line is that of a range: 1月-3月."""
+_POWERS = {"万", "亿"}
 _LESS = re.compile(
     "[降减跌少亏负低缩]|零下|下滑|decline|f[ea]ll|drop|los[st]|down|below|minus|less|reduc"
 )
@@ -120,5 +122,11 @@ def _is_name(word: re.Match[str]) -> bool:
 
 
 def _agree(units: frozenset[str], others: frozenset[str]) -> bool:
-    """Return whether a number stands with one of its units, where both texts give one."""
-    return "" in units or "" in others or bool(units & others)
+    """Return whether a number stands with one of its units, where both texts give one.
+
+    8.15亿 may be 8.15亿美元.
+    """
+    if "" in units | others:
+        return True
+    powers = {unit[0] for unit in units} & {unit[0] for unit in others} & _POWERS
+    return bool(units & others or powers & (units | others))

@@ -11,7 +11,7 @@ _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 UNITS = (
     "%|‰|个百分点|平方米|平方公里|立方米|公里|千米|厘米|毫米|微米|米|公顷|亩|公斤|千克|毫克|克|吨|斤"
     "|千瓦时|千瓦|兆瓦|瓦|千伏|伏|毫安|安|兆帕|千帕|帕|转|分贝|摄氏度|度|°c|毫升|升"
-    "|日元|韩元|港元|港币|美元|欧元|英镑|元|角|小时|分钟|秒|天|日|周|个月|月|年|岁"
+    "|日元|韩元|港元|港币|美元|欧元|英镑|元|角|小时|分钟|秒|天|日|周岁|周|个月|月|年|岁"
     "|(?:kg|mg|g|km|cm|mm|m|kw|w|kv|v|mb|gb|tb|kb|ms|s|h)(?![a-z])"
 )
 _NUMBER = re.compile(rf"(\d+(?:[.:]\d+)*)\s*([万亿]?)(?:个(?=小时))?\s*({UNITS})?")
@@ -37,27 +37,31 @@ _TRADITIONAL = str.maketrans("萬億兩點", "万亿两点")
 _KINDS = (
     "% ‰ 个百分点", "平方米 平方公里 公顷 亩", "立方米 毫升 升",
     "公里 千米 厘米 毫米 微米 米 km cm mm m", "公斤 千克 毫克 克 吨 斤 kg mg g",
-    "小时 分钟 秒 天 日 周 个月 月 年 岁 时间 久 ms s h",
+    "小时 分钟 秒 天 日 周岁 周 个月 月 年 岁 时间 久 ms s h",
     "日元 韩元 港元 港币 美元 欧元 英镑 元 角 钱",
     "千瓦时", "摄氏度 度 °c", "千瓦 兆瓦 瓦 kw w", "千伏 伏 kv v", "毫安 安", "兆帕 千帕 帕", "转",
     "分贝", "mb gb tb kb",
 )  # fmt: skip
 """Units of one kind each."""
 _KIND_OF = {unit: kind for kind in _KINDS for unit in kind.split()}
-OTHER_NAMES = {"日": "天"}
-"""Units that are not part of a date: 30日内, but not 5月30日."""
+OTHER_NAMES = {"日": "天", "周岁": "岁"}
+"""Of units; one that is part of a date, as in 5月30日, is none."""
 _ASKED_UNIT = re.compile(
     rf"(?:多少|几)(?:万|亿|个(?=[月小]))?({UNITS}|[台名家人次种册只项张所枚颗棵座间辆本件位户首篇](?!均)|钱)"
     "|多长(时间)|多(久)"
 )
 _ASKED_FOR = re.compile(r"多少|多久|多[长高大重远深宽快](?:时间)?|几(?![乎何])")
+_UNIT_ASKED = re.compile(rf"(?:[万亿]|个(?=小时))?(?:{UNITS})|.")
 _CLAUSES = re.compile("[，,；;：:]")
 _DIGITS = f"0123456789{DIGITS}半"
 _NUMERALS = frozenset(_DIGITS)
+_IN_NUMBER = "[.,:比到至~～–-]?"
+_BEGUN = re.compile(rf"[{_DIGITS}](?:{_IN_NUMBER}[{_DIGITS}])*{_IN_NUMBER}$")
+"""A number, a ratio or a range so far."""
 _BETWEEN = frozenset("的了是为有在到应要需须会可以共达大约近每第前仅不超过至少最多，：,: ")
 """Characters that may be between the question's words and the number."""
-_MODIFIERS = ("不超过", "超过", "至少", "最多", "大约", "约", "近", "每", "第", "前", "仅")
-"""What belongs to the number, unless the question says it."""
+_MODIFIERS = ("不超过", "超过", "至少", "最多", "大约", "约", "近", "每", "前", "仅")
+"""What belongs to the number, unless the question says it; 第 always does."""
 _END = "。"
 _LONGER = re.compile("[。！？；\n|`]")
 """What no amount alone has in it."""
@@ -118,7 +122,9 @@ class AmountAlone:
         for place, char in enumerate(self._held):
             pair = fold(self._held[max(place - 1, 0) : place + 1])
             if char in _NUMERALS and pair not in self._question:  # and not part of a name in it
-                self._held = self._held[self._restated(self._held[:place]) :]
+                number = _BEGUN.search(self._held, 0, place)
+                before = self._held[: number.start() if number else place]
+                self._held = self._held[self._restated(before) :]
                 self._begun = True
                 return
             if fold(char) not in self._question and char not in _BETWEEN:
@@ -127,17 +133,18 @@ class AmountAlone:
 
     def _restated(self, before: str) -> int:
         """Return how much of what is before a number is only the question's words."""
-        for modifier in _MODIFIERS:
-            if before.endswith(modifier) and modifier not in self._question:
-                before = before.removesuffix(modifier)
-                break
-        own = sum(fold(char) in self._question for char in before)
-        restates = len(before) > 1 and own * 2 > len(before) and before[-1] not in _NUMERALS
+        said = before.rstrip()
+        own = (modifier for modifier in _MODIFIERS if modifier not in self._question)
+        if modifier := next(filter(said.endswith, ["第", *own]), ""):
+            before = said.removesuffix(modifier)
+        known = sum(fold(char) in self._question for char in before)
+        restates = len(before) > 1 and known * 2 > len(before) and before[-1] not in _NUMERALS
         return len(before) if restates else 0
 
     def _without_tail(self, alone: str) -> str:
         """Return an amount without the words of the question after its unit."""
-        unit = re.compile(rf"[{_DIGITS}]\s*(?:{UNITS}|{re.escape(self._behind[:1]) or UNITS})$")
+        asked = _UNIT_ASKED.match(self._behind)
+        unit = re.compile(rf"[{_DIGITS}]\s*(?:{UNITS}|{re.escape(asked[0]) if asked else UNITS})$")
         for length in range(min(len(self._behind), len(alone) - 1), 1, -1):
             rest = alone[:-length]
             if fold(alone[-length:]) == self._behind[-length:] and unit.search(rest):

@@ -11,10 +11,10 @@ from rag_app.documents.text import HAN, fold, language_of
 
 _NO_AMOUNT = re.compile(
     rf"(?<![{DIGITS}])(?:[{DIGITS}](?!号)|[{DIGITS}]{{2,}}"
-    rf"(?!个?{UNITS}|[{DIGITS}倍名人次项条款届号]))(?![{DIGITS}])|\d+\s*/\s*\d+|\d+世[纪紀]"
+    rf"(?!个?{UNITS}|[{DIGITS}倍名人次项条款届号]))(?![{DIGITS}])|\d+\s*/\s*\d+|\d+世[纪紀]|\d+年代|\d+(?:st|nd|rd|th|s)\b"
 )
 """Numbers of a question that texts may put otherwise: a digit or a number in Chinese without a
-unit, as in the name 山本五十六, a fraction, a century."""
+unit, as in the name 山本五十六, a fraction, a century, a decade, an English ordinal."""
 _KIND = re.compile("(?:[省县镇州市某]|先生|女士|经理|主任|教授|有限公司|集团)$")
 _NO_NAME = re.compile(
     "[我你您他她它这那本该此其哪谁何什为是有在从于对按除如怎几多当由被把将与和及或了还最每各某请若会以的]"
@@ -40,7 +40,7 @@ _NO_SUBJECT = re.compile(
 _ERA = re.compile("[夏商周秦汉晋隋唐宋辽金元明清][代朝]")
 """A dynasty as a time: texts write it before a reign too, as in 清康熙二十三年."""
 _TIME = re.compile("[古近现当历同年][代期]|民国|今年")
-_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?=年)")
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?=年(?!代))")
 _OTHER_TIMES = re.compile(
     "[去上前次翌明后]一?年|第二年|同[期比]|以[来后前]|[自从至到起截]|年[前后]"
 )
@@ -95,14 +95,16 @@ def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
         [[], ['明代']]
     """
     asked, held = Facts.of(question), Facts.of(text)
-    parts = _parts_of_words(held.all_words)
+    parts = _parts_of_words(fold(in_digits(text)))
     words = asked.words - held.all_words - Facts.of(document).all_words - parts
     if language_of(question) == "en":
         words = frozenset(word for word in words if any(char.isdigit() for char in word))
     phrases = {
         phrase
         for phrase in asked.phrases
-        if phrase not in held.letters and _may_be_known(phrase, held.phrases)
+        if phrase not in held.letters
+        and _may_be_known(phrase, held.phrases)
+        and not _names_place(phrase, asked.letters, held.letters)
     }
     numbers = _named_numbers(question) - held.numbers.keys() - parts
     return frozenset(words | numbers | phrases | _other_subject(question, text, document))
@@ -120,15 +122,21 @@ def _named_numbers(question: str) -> set[str]:
     return {number for number, units in numbers.items() if "" in units} | years(question)
 
 
-def _parts_of_words(words: frozenset[str]) -> set[str]:
-    """Return the numbers and letters in Latin words that hold both, as in v2.3 and Python3."""
-    return {part for word in words for part in re.findall(r"\d+(?:\.\d+)*|[a-z]{2,}", word)}
+def _parts_of_words(text: str) -> set[str]:
+    """Return the numbers and the letters that stand together, as in v2.3, Python3 and 350kW."""
+    return set(re.findall(r"\d+(?:\.\d+)*|[a-z]+", text))
 
 
 def _may_be_known(phrase: str, others: frozenset[str]) -> bool:
     """Return whether a text would have a name: it has others of its kind, or it is a title."""
     kind = _KIND.search(phrase)
     return any(other.endswith(kind[0]) for other in others) if kind else True
+
+
+def _names_place(phrase: str, asked: str, held: str) -> bool:
+    """Return whether letters have the name of a place that they are asked about: 晋中 of 晋中市."""
+    named = re.search(f"([{HAN}]{{2}})[省县镇州市]", asked[: asked.find(phrase) + len(phrase)][-3:])
+    return named is not None and named[1] in held
 
 
 def _other_subject(question: str, text: str, document: str) -> set[str]:
@@ -228,11 +236,11 @@ def _other_bound(question: str, sentence: str) -> frozenset[str]:
 def _other_thing(question: str, sentence: str, letters: str) -> frozenset[str]:
     """Return what is asked about where a sentence speaks of another of its kind alone.
 
-    The text with these letters speaks of both, as of 羊毛程序 and 快洗程序; of what `_HEADS` ends,
-    of any.
+    The text with these letters speaks of both, as of 羊毛程序 and 快洗程序, and the question begins
+    with it; of what `_HEADS` ends, of any.
     """
     asked, said = _letters(question), _letters(sentence)
-    for match in re.finditer(f"(?=([{HAN}]{{2}})([{HAN}]{{2}}))", asked):
+    for match in re.finditer(f"(?:(?<=的)|(?<![{HAN}]))(?=([{HAN}]{{2}})([{HAN}]{{2}}))", asked):
         name, word = match.groups()
         if (
             f"{name}{word}" in letters
@@ -258,7 +266,7 @@ def _of_others(word: str, letters: str) -> bool:
     """Return whether a word is there, each time after what begins a clause."""
     places = [match.start() for match in re.finditer(word, letters)]
     before = [re.search(f"(?<![{HAN}])[{HAN}]{{2,4}}$", letters[:place]) for place in places]
-    return bool(before) and all(word and not re.search("[的在是由]", word[0]) for word in before)
+    return bool(before) and all(word and not _NO_NAME.search(word[0]) for word in before)
 
 
 def _is_modifier(char: str) -> bool:

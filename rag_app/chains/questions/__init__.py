@@ -7,7 +7,7 @@ and being rare would count for more than what is asked. The model is given the q
 import re
 from typing import Literal
 
-from rag_app.documents.text import Language
+from rag_app.documents.text import Language, fold
 
 _POLITE = (
     r"(?:请|請|麻烦|麻煩|劳驾|烦请|帮我|幫我|帮忙|幫忙|能否|能不能|可不可以|可以|直接|尽量|儘量|尽可能|最好|务必"
@@ -94,7 +94,8 @@ CLAUSE = re.compile(r"((?:[^，,。！!？?；;：:\n.]|[.,:](?=\S))+)([，,。�
 _IN_LANGUAGE = re.compile(
     rf"{_POLITE}(?:务必|一律|只|必须)?[用以](?:(?P<en>英文|英语|英語)|(?P<zh>中文|汉语|漢語|简体中文))(?:来|進行|进行)?"
     rf"(?:回答|作答|答复|回复|说明|說明|解释|解釋|输出|描述|介绍|介紹|总结|概括|列出){_ENOUGH}[\s，,。.！!；;：:]*"
-    r"|(?:(?:please\s+)?(?:answer|reply|respond|write|explain)(?:\s+(?:me|it|this|always))*\s+|,?\s+)"
+    r"|(?:(?:please\s+)?(?:answer|reply|respond|write|explain)(?:\s+(?:me|it|this|always))*\s+"
+    r"|(?<!called)(?<!known as)(?<!named)(?<!mean)(?<! say)(?<! used),?\s+)"
     r"in\s+(?:(?P<english>english)|(?P<chinese>chinese))(?:\s+please)?(?:[\s.!:,;]+|(?=[?？]?\s*$))",
     re.IGNORECASE,
 )
@@ -130,6 +131,8 @@ def answer_language(text: str) -> tuple[Language | None, str]:
         ('en', '李白是怎样去世的？')
         >>> answer_language("How did Li Bai die, in Chinese please?")
         ('zh', 'How did Li Bai die?')
+        >>> answer_language("What is Li Bai called in English?")
+        (None, 'What is Li Bai called in English?')
     """
     found = _IN_LANGUAGE.search(text)
     if found is None:
@@ -191,20 +194,18 @@ def asks_to_compute(question: str, sentence: str = "") -> bool:
 
 AskedFor = Literal["several", "explanation", "amount", "thing"]
 
-_ASKS_SEVERAL = re.compile(
-    "哪些|哪[几幾两兩二三四五六七八九十]|包括什[么麼]|列[举舉](?!一)|分别|分別"
-)
+_ASKS_SEVERAL = re.compile("哪些|哪[几两二三四五六七八九十]|包括什么|列举(?!一)|分别(?!.*还有)")
 _ASKS_EXPLANATION = re.compile(
-    "(?<![称译名叫作视变成改认选封分定评荐释类化列划属聘之任升誉尊推拜转误])[为為]什[么麼](?![科形类型种名人单属？?]|$)"
-    "|[是因][为為]什[么麼]|[为為]何|原因|何以"
+    "(?<![称译名叫作视变成改认选封分定义评荐释类化列划属聘之任升誉尊推拜转误])为什么(?![科形类型种名样人单属事东?]|$)"
+    r"|[是因]为什么(?![科形类型种名样人单属事东])|为何(?!\W*$)|^(?!.*[谁哪]).*原因|何以"
 )
-_ASKS_AMOUNT = re.compile("多少|多[长長高深远遠重宽寬厚久大]|[几幾](?![乎何])")
-_ASKS_ONE = re.compile("何[时時]|哪[一个個位年月日天]|第[一二三]|最|唯一|首")
-_ASKS_TIME = re.compile("日期|何[时時]|什[么麼][时時]|哪一?[年月天日]|几[月号点]|[哪何]年")
-_ASKS_THING = re.compile("什[么麼](?!时[候间])|[谁誰]")
+_ASKS_AMOUNT = re.compile("多少|多[长高深远重宽厚久大]|几(?![乎何])")
+_ASKS_ONE = re.compile("何时|哪[一个位年月日天]|第[一二三]|最|唯一|首")
+_ASKS_TIME = re.compile("日期|何时|什么时|哪一?[年月天日]|几[月号点]|[哪何]年")
+_ASKS_THING = re.compile("什么(?!时[候间期代])|谁|为何")
 
 _ASKS_HOW = re.compile(
-    r"怎[样樣么麼]|如何"
+    r"怎[样么]|如何"
     r"|\bhow\b(?!\s+(?:many|much|long|old|far|often|tall|high|deep|big|large|wide|fast|heavy)\b)",
     re.IGNORECASE,
 )
@@ -217,7 +218,7 @@ def asks_time(question: str) -> bool:
         >>> asks_time("对支付租金的日期怎样规定？"), asks_time("租金按什么支付？")
         (True, False)
     """
-    return _ASKS_TIME.search(question) is not None
+    return _ASKS_TIME.search(fold(question)) is not None
 
 
 def asked_for(question: str) -> AskedFor | None:
@@ -228,6 +229,7 @@ def asked_for(question: str) -> AskedFor | None:
         ['several', 'explanation', 'amount', 'thing']
         >>> asked_for("最大的湖叫什么")
     """
+    question = fold(question)
     if _ASKS_SEVERAL.search(question):
         return "several"
     if _ASKS_EXPLANATION.search(question):
@@ -247,10 +249,10 @@ def asks_how(question: str) -> bool:
         >>> asks_how("How is tea made?"), asks_how("How old was Li Bai?")
         (True, False)
     """
-    return bool(_ASKS_HOW.search(question))
+    return bool(_ASKS_HOW.search(fold(question)))
 
 
-_ASKS_WHETHER = re.compile(r"[吗嗎]\s*[？?]?$|是否|[能可]否|([可能会是要该])不\1|有[没沒]有")
+_ASKS_WHETHER = re.compile(r"吗\s*\??$|是否|[能可]否|([可能会是要该])不\1|有没有")
 
 
 def asks_whether(question: str) -> bool:
@@ -260,7 +262,7 @@ def asks_whether(question: str) -> bool:
         >>> [asks_whether(question) for question in ("可以挂失吗？", "能不能退货？", "多久退货？")]
         [True, True, False]
     """
-    return bool(_ASKS_WHETHER.search(question))
+    return bool(_ASKS_WHETHER.search(fold(question)))
 
 
 def asks_for_whole(question: str) -> bool:

@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 from rag_app.chains.citations import Citation, cite
 from rag_app.chains.facts import Facts
 from rag_app.chains.facts.mismatch import may_be_of_another, of_another, unmatched
-from rag_app.chains.marks import Marker, marked, supported
+from rag_app.chains.marks import Marker, evidence, marked, supported
 from rag_app.chains.results import Answer
 
 PUMP = Citation(
@@ -255,6 +255,10 @@ def test_marks_only_add_and_pieces_make_no_difference(text: str, size: int) -> N
         ("兼职小时工的工钱多久结一次？", "非全日制用工小时计酬标准不限。"),
         ("冒充专利最多罚多少？", "发明专利、设计专利、假冒专利的，罚款。"),
         ("2.3版的上限是多少？", "v2.3的上限是200个。"),
+        ("电机的功率是多少kW？", "电机的功率为350kW。"),
+        ("1990年代有几家书店？", "20世纪90年代有七家书店。"),
+        ("Who came in the 10th round?", "In the tenth round came Wu."),
+        ("临水县有几个镇？", "临水全境有三个镇，邻县有两个。"),
         ("Python 3怎么安装？", "Python3的安装。"),
         ("我15岁，可以骑电动车吗？", "驾驶人应当年满十六周岁。"),
         ("渡夫把什么送给了县文化馆？", "邻县的文化馆收下了船桨，本县没有。"),
@@ -280,6 +284,7 @@ def test_another_number_in_words_is_missed() -> None:
         ("李白出蜀时多少岁？", "开元十五年", "岁"),
         ("李白出蜀时多少岁？", "二十四岁", ""),
         ("李白出蜀时多少岁？", "24", ""),
+        ("必须年满多少岁？", "年满18周岁", ""),
         ("修桥花了多少钱？", "六百米", "钱"),
         ("修桥花了多少钱？", "五千日元", ""),
         ("修桥用了多长时间？", "三年", ""),
@@ -290,6 +295,21 @@ def test_an_amount_of_another_kind_than_is_asked_for(
     question: str, answer: str, other: str
 ) -> None:
     assert of_another(question, answer) == frozenset(filter(None, [other]))
+
+
+def test_an_amount_without_its_unit_is_in_a_text() -> None:
+    text = Facts.of("拨款8.15亿美元，年满18周岁。")
+    answers = ("8.15亿", "8.15", "18岁", "8.15万", "8.15亿元")
+    assert [Facts.of(one).are_in(text) for one in answers] == [True, True, True, False, False]
+
+
+def test_an_initial_ends_no_sentence() -> None:
+    text = "It was led by Nicholas E. Golovin. St. Johns River is long."
+    cited = [Citation(1, "a.txt", text)]
+    assert marked(text, cited) == text.replace("Golovin.", "Golovin.[1]") + "[1]"
+    found = evidence("Who led it?", "Nicholas E. Golovin", cited)
+    assert found is not None
+    assert found.sentence == "It was led by Nicholas E. Golovin."
 
 
 def test_a_span_of_days_is_written_in_two_ways() -> None:
@@ -321,6 +341,7 @@ PROGRAMS = "快洗程序时长15分钟，适合轻污衣物。羊毛程序用冷
         ("羊毛程序要洗多久？", "快洗程序时长15分钟，适合轻污衣物。", PROGRAMS, "羊毛程序"),
         ("快洗程序要洗多久？", "快洗程序时长15分钟，适合轻污衣物。", PROGRAMS, ""),
         ("羊毛程序要洗多久？", "它洗四十分钟。", PROGRAMS, ""),
+        ("羊毛程序要洗多久？", "这一程序洗四十分钟。", PROGRAMS, ""),
         ("渡夫每年的工钱是多少？", "光绪二十八年，这一年渡夫工食用去二百四十千文。", "", "每年"),
         ("渡夫每年的工钱是多少？", "渡夫六名，每名每年给银七两二钱。", "", ""),
         ("园内每年降多少雨？", "年降水量为1200毫米。", "", ""),

@@ -82,6 +82,9 @@ def test_a_part_of_a_list_or_a_clause_is_completed(
         ("租金怎样支付？", "每季度支付", RENT),
         ("何时付租金？", "5月10日", RENT),
         ("何时起租？", "起租日另定", RENT),
+        ("湖泊有东湖、月牙湖以及什么？", "西湖", PARKS),
+        ("她的老师是谁？", "李白", "李白和来自临江的几位琴师教过她。"),
+        ("堤坝因為什麼事關閉？", "年久失修", "堤壩年久失修而關閉。"),
     ],
 )
 def test_what_asks_for_one_thing_or_was_not_copied_stays(
