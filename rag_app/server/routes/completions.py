@@ -56,11 +56,13 @@ _TASKS = re.compile(
     | \btitle\ for\ the\ (?:previous|above|following)\ (?:query|question|message)\b
     | \A(?:Please\ )?(?:generate|provide|write|create)\ an?\b.{{0,30}}\bsummary\ of\ (?:this|our)
         \ (?:chat|conversation)\b
-    | {_DIGEST}\b(?:conversation|chat)(?:\ history)?\ (?:so\ far|above|below)\b
+    | {_DIGEST}\b(?:conversation|chat)(?:\ history)?\ (?:so\ far|above|below|provided)\b
+    | {_DIGEST}\b(?:following|continuing\ (?:this|our|the))\ (?:conversation|chat)\b
     | {_DIGEST}\bconversations?\ between\ (?:the\ )?user\ and\ (?:the\ |an\ )?(?:AI\ )?assistant\b
     | \A.{{0,80}}\bsummari[sz](?:es|ing)\ (?:\w+\ )?(?:conversations|chat\ history)\b
     | \A.{{0,60}}\bsummari[sz]e\b.{{0,80}}\bprompt\ for\ future\ context\b
     | \A.{{0,300}}\bstandalone\ (?:question|query|queries)\b
+    | \A.{{0,200}}\bgenerate\ \S{{1,12}}\ different\ versions\ of\ (?:a|the)\b
     | \bpredict\ the\ \w+\ most\ likely\ questions\ that\ human\ would\ ask\b
     | \A.{{0,60}}\bdecompose\ the\ user's\ input\b
     | \AAvailable\ Tools:.*\bJSON\b
@@ -69,6 +71,7 @@ _TASKS = re.compile(
     | \ABased\ on\ the\ chat\ history,\ give\ this\ conversation\ a\ name
     | \A[^：。]{{0,40}}(?:总结|概括|生成|起)[^：。]{{0,30}}(?:会话|对话|聊天)[^：。]{{0,60}}{_TITLE}
     | \A[^：。]{{0,40}}(?:会话|对话|聊天)[^：。]{{0,20}}(?:总结|概括|生成|起)[^：。]{{0,20}}{_TITLE}
+    | \A[^：]{{0,40}}(?:总结|概括)(?:以下|上述|上面的)(?:会话|对话|聊天)
     | \A.{{0,20}}返回这句话的简要主题
     | \A.{{0,100}}引导我继续提问
     """,

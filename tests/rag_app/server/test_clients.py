@@ -178,6 +178,11 @@ def said_by(role: str, text: str) -> dict[str, str]:
         [said_by("user", "Predict the three most likely questions that human would ask.")],
         # FastGPT
         [*SAID, said_by("user", "请结合前面的对话记录，帮我生成 3 个问题，引导我继续提问。")],
+        # Chatbox, Flowise, RAGFlow; LangChain's and Spring AI's search by several questions
+        [*SAID, said_by("user", "Provide a summary for continuing this conversation.\nBe concise.")],
+        [said_by("user", "Summarize the conversation provided.\nConversation:\nHuman: 李白？")],
+        [said_by("system", "你是助手。请总结以下对话，保留关键的决定。"), *ASKED],
+        [said_by("user", "Your task is to generate 3 different versions of the given question.")],
     ],
 )  # fmt: skip
 def test_what_clients_ask_about_a_conversation(
@@ -199,6 +204,8 @@ def test_what_clients_ask_about_a_conversation(
         [said_by("system", "A conversation between the user and an AI assistant."), *ASKED],
         [said_by("system", "Answer with the conversation so far in mind."), *ASKED],
         [*ASKED, said_by("system", "简短回答。")],
+        [said_by("user", "Summarize the conversation between 李白 and 杜甫.")],
+        [said_by("system", "你是客服助手。对话要有礼貌，总结要简短。"), *ASKED],
     ],
 )
 def test_what_people_ask_is_answered_from_documents(
