@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rag_app.server.errors import body_of
-from rag_app.server.queueing import GeneratedText, Queues, while_wanted
+from rag_app.server.queueing import GeneratedText, Queues, end_tasks, while_wanted
 
 WAITING = object()
 """In place of an event: a comment, which clients pass over, says that the server is there."""
@@ -154,8 +154,7 @@ async def kept_alive(send: Send, waiting: bytes) -> AsyncIterator[asyncio.Event]
     try:
         yield sent
     finally:
-        commenting.cancel()
-        await asyncio.gather(commenting, return_exceptions=True)
+        await end_tasks([commenting])
 
 
 async def send_part(send: Send, body: bytes, *, last: bool = False) -> None:

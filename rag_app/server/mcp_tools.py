@@ -4,7 +4,7 @@ import asyncio
 import io
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -21,6 +21,7 @@ from rag_app.server import uploads
 from rag_app.server.completions.chat import citation_values
 from rag_app.server.index_registry import IndexRegistry, document_id, shown_name
 from rag_app.server.middleware.access import ApiKey
+from rag_app.server.queueing import end_tasks
 from rag_app.server.schemas.indexes import DocumentList, IndexList, Passage, PassageList
 from rag_app.settings import RetrieverKind
 
@@ -275,6 +276,4 @@ async def _progress(context: Ctx) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await beating
+        await end_tasks([beating])

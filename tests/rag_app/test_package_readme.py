@@ -24,7 +24,7 @@ from tests.http_server import running, url_of
 from tests.paths import ROOT
 from tests.scripted import ScriptedChatModel
 
-PAGES = sorted((ROOT / "rag_app").rglob("README.md"))
+PAGES = sorted((ROOT / "rag_app").rglob("[A-Z]*.md"))
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 ANSWER = "李白病逝于当涂。"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rag_app.documents.formats import SUFFIXES
 from tests.paths import ROOT
 
 STATIC = ROOT / "rag_app" / "server" / "static"
@@ -48,6 +49,12 @@ def test_the_page_names_files_that_are_there() -> None:
     named = {name for text in texts for name in re.findall(r"(?:static|\.)/([\w.]+\w)", text)}
     there = {file.name for file in STATIC.iterdir()} - {"index.html"}
     assert named == there
+
+
+def test_the_page_names_the_kind_of_every_format() -> None:
+    script = (STATIC / "uploads.js").read_text("utf-8")
+    kinds = script[script.index("const FORMATS") :].partition("};")[0]
+    assert {f".{suffix}" for suffix in re.findall(r'"(\w+)"', kinds)} == SUFFIXES
 
 
 def test_the_page_may_lie_below_a_path_of_a_proxy() -> None:

@@ -17,8 +17,6 @@ from rag_app.server.schemas.conversations import (
     Kept,
     NameBody,
     RatingBody,
-    RatingInfo,
-    RatingList,
     TurnBody,
     TurnId,
     TurnInfo,
@@ -94,12 +92,6 @@ def delete_turn(
     """Take a turn out of a conversation, if it is there; one without turns goes."""
     conversations.remove_turn(conversation, turn)
     return Kept(id=turn, kept=False)
-
-
-@router.get("/ratings", dependencies=[WRITE], responses=errors(404, 503))
-def list_ratings(conversations: KeptConversations) -> RatingList:
-    """List what people thought of the answers of an index, whatever their keys."""
-    return RatingList(data=[RatingInfo(**vars(rating)) for rating in conversations.ratings()])
 
 
 @router.get(

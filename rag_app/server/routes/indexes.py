@@ -114,8 +114,9 @@ def delete_document(index: IndexName, document: DocumentId, registry: Registry) 
 @router.get("/indexes/{index}/documents/{document}/text", responses=errors(404, 503))
 def document_text(index: IndexName, document: DocumentId, registry: Registry) -> DocumentText:
     """Return the text of a document, to which the offsets of its passages refer."""
-    name, text = _text(registry, index, document)
-    return DocumentText(id=document, name=name, text=text)
+    record, engine = registry.document(index, document), registry.engine(index)
+    name = shown_name(record.source, engine.store.folder)
+    return DocumentText(id=document, name=name, text=engine.text_of(record.source))
 
 
 @router.post(
@@ -230,8 +231,3 @@ async def follow_job(job: JobId, registry: Registry, jobs: Jobs) -> EventStream:
 def _job(job_id: str, registry: IndexRegistry, jobs: IndexingJobs) -> Job:
     job = jobs.get(job_id)
     return job if registry.shows(job.index) else jobs.get("")
-
-
-def _text(registry: IndexRegistry, index: str, document: str) -> tuple[str, str]:
-    record, engine = registry.document(index, document), registry.engine(index)
-    return shown_name(record.source, engine.store.folder), engine.text_of(record.source)

@@ -5,10 +5,11 @@ import base64
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Annotated
 from uuid import uuid4
 
 import numpy as np
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from rag_app.index.search.relevance import relevances
 from rag_app.models.embeddings.base import (
@@ -20,9 +21,9 @@ from rag_app.models.embeddings.base import (
 from rag_app.models.embeddings.limits import mean_vector, windows
 from rag_app.models.reranker import CrossEncoderReranker
 from rag_app.server.errors import ApiError
-from rag_app.server.index_registry import IndexRegistry, Registry, no_model
-from rag_app.server.middleware.requests import DEPLOYMENT, Metrics, ServerMetrics, asked_model
-from rag_app.server.queueing import Queues, ServerQueues
+from rag_app.server.index_registry import Registry, no_model
+from rag_app.server.middleware.requests import DEPLOYMENT, ServerMetrics, asked_model
+from rag_app.server.queueing import ServerQueues
 from rag_app.server.schemas.models import (
     AnyEmbeddings,
     CohereEmbedRequest,
@@ -39,6 +40,49 @@ router = APIRouter(prefix="/v1", tags=["OpenAI"])
 cohere = APIRouter(tags=["OpenAI"])
 
 STARTED = int(time.time())
+
+
+class TextEmbedder:
+    """What embeds the texts of one request, whichever API it speaks."""
+
+    def __init__(
+        self,
+        raw_request: Request,
+        registry: Registry,
+        queues: ServerQueues,
+        metrics: ServerMetrics,
+    ) -> None:
+        self._raw_request = raw_request
+        self._registry = registry
+        self._queues = queues
+        self._metrics = metrics
+        self.name = registry.settings.embedding
+        """The id of the embedding model."""
+
+    async def vectors(self, request: EmbeddingsRequest) -> tuple[FloatArray, int]:
+        """Return the vectors of texts, and how many tokens were read.
+
+        Raises:
+            ApiError: 404, another model is asked for; 400, a text is empty or too long, or vectors
+                of another length are wanted.
+        """
+        asked = asked_model(self._raw_request, request.model)
+        if asked not in (None, self.name, "default"):
+            raise no_model(asked, [self.name])
+        if any(not text.strip() for text in request.texts):
+            raise ApiError(400, "input holds an empty text", param="input")
+        model = await asyncio.to_thread(self._registry.embeddings, self.name)
+        _check_dimensions(model, request.dimensions)
+        work = partial(_embed, model, request)
+        vectors, tokens = await self._queues.embed(self._raw_request, work)
+        if request.dimensions not in (None, model.dimension):
+            vectors = normalized(vectors[:, : request.dimensions])
+        self._metrics.count_tokens(tokens, 0)
+        return vectors, tokens
+
+
+Embedder = Annotated[TextEmbedder, Depends()]
+"""What embeds, as a parameter of a route."""
 
 
 @router.get("/models", response_model_exclude_unset=True)
@@ -59,16 +103,9 @@ def show_model(model: ModelId, registry: Registry) -> Model:
     responses={200: {"model": EmbeddingList}, **errors(400, 404, 413, 503, 504)},
 )
 @router.post(f"{DEPLOYMENT}/embeddings", include_in_schema=False, response_model=None)
-async def embeddings(
-    request: EmbeddingsRequest,
-    raw_request: Request,
-    registry: Registry,
-    queues: ServerQueues,
-    metrics: ServerMetrics,
-) -> dict[str, object]:
+async def embeddings(request: EmbeddingsRequest, embedder: Embedder) -> dict[str, object]:
     """Return the vectors of texts by the embedding model, L2-normalized."""
-    vectors, tokens = await vectors_of(request, raw_request, registry, queues, metrics)
-    name = registry.settings.embedding
+    vectors, tokens = await embedder.vectors(request)
     as_base64 = request.encoding_format == "base64"
     data = [
         {
@@ -79,7 +116,7 @@ async def embeddings(
         for index, row in enumerate(vectors)
     ]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    kind = {"id": uuid4().hex, "object": "list", "model": name}
+    kind = {"id": uuid4().hex, "object": "list", "model": embedder.name}
     return {**kind, "data": data, "usage": usage}
 
 
@@ -93,18 +130,14 @@ async def embeddings(
 )
 @cohere.post("/v1/embed", include_in_schema=False, response_model=None)
 async def cohere_embed(
-    request: CohereEmbedRequest,
-    raw_request: Request,
-    registry: Registry,
-    queues: ServerQueues,
-    metrics: ServerMetrics,
+    request: CohereEmbedRequest, raw_request: Request, embedder: Embedder
 ) -> dict[str, object] | list[list[float]]:
     """Return the vectors of texts as Cohere's clients read them.
 
     Clients of Text Embeddings Inference, which send `inputs`, read the vectors alone.
     """
     asked = request.to_embeddings()
-    vectors, tokens = await vectors_of(asked, raw_request, registry, queues, metrics)
+    vectors, tokens = await embedder.vectors(asked)
     floats: list[list[float]] = vectors.tolist()
     if request.has_plain_inputs:
         return floats
@@ -156,34 +189,6 @@ async def rerank(
 
 def _base64(vector: FloatArray) -> str:
     return base64.b64encode(vector.tobytes()).decode()
-
-
-async def vectors_of(
-    request: EmbeddingsRequest,
-    raw_request: Request,
-    registry: IndexRegistry,
-    queues: Queues,
-    metrics: Metrics,
-) -> tuple[FloatArray, int]:
-    """Return the vectors of texts, and how many tokens were read.
-
-    Raises:
-        ApiError: 404, another model is asked for; 400, a text is empty or too long, or vectors of
-            another length are wanted.
-    """
-    name = registry.settings.embedding
-    asked = asked_model(raw_request, request.model)
-    if asked not in (None, name, "default"):
-        raise no_model(asked, [name])
-    if any(not text.strip() for text in request.texts):
-        raise ApiError(400, "input holds an empty text", param="input")
-    model = await asyncio.to_thread(registry.embeddings, name)
-    _check_dimensions(model, request.dimensions)
-    vectors, tokens = await queues.embed(raw_request, partial(_embed, model, request))
-    if request.dimensions not in (None, model.dimension):
-        vectors = normalized(vectors[:, : request.dimensions])
-    metrics.count_tokens(tokens, 0)
-    return vectors, tokens
 
 
 def _check_dimensions(model: DocumentEmbeddings, asked: int | None) -> None:

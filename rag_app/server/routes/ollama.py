@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from rag_app.errors import ModelError
 from rag_app.models.registry import resolve
@@ -16,10 +16,8 @@ from rag_app.server.completions.generation import calls_tools
 from rag_app.server.completions.ollama import Form, OllamaReply, ReplyLines, loaded_reply
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import RAG, IndexRegistry, Registry
-from rag_app.server.middleware.requests import ServerMetrics
-from rag_app.server.queueing import ServerQueues
 from rag_app.server.routes.completions import Answering, Answers
-from rag_app.server.routes.models import STARTED, vectors_of
+from rag_app.server.routes.models import STARTED, Embedder
 from rag_app.server.schemas.models import EmbeddingsRequest
 from rag_app.server.schemas.ollama import (
     CHAT_LINE,
@@ -115,13 +113,7 @@ async def generate(request: OllamaPrompt, answers: Answers, registry: Registry) 
 
 
 @router.post("/embed", responses=ollama_errors(400, 404, 413, 503, 504))
-async def embed(
-    request: OllamaEmbed,
-    raw_request: Request,
-    registry: Registry,
-    queues: ServerQueues,
-    metrics: ServerMetrics,
-) -> Vectors:
+async def embed(request: OllamaEmbed, registry: Registry, embedder: Embedder) -> Vectors:
     """Return the vectors of texts by the embedding model, L2-normalized."""
     begun = time.perf_counter_ns()
     asked = EmbeddingsRequest(
@@ -130,9 +122,9 @@ async def embed(
         dimensions=request.dimensions,
         truncate=request.truncate is not False,
     )
-    found, tokens = await vectors_of(asked, raw_request, registry, queues, metrics)
+    found, tokens = await embedder.vectors(asked)
     return Vectors(
-        model=request.model or registry.settings.embedding,
+        model=request.model or embedder.name,
         embeddings=found.tolist(),
         total_duration=time.perf_counter_ns() - begun,
         prompt_eval_count=tokens,
@@ -140,17 +132,11 @@ async def embed(
 
 
 @router.post("/embeddings", responses=ollama_errors(400, 404, 413, 503, 504))
-async def embedding(
-    request: OllamaEmbedding,
-    raw_request: Request,
-    registry: Registry,
-    queues: ServerQueues,
-    metrics: ServerMetrics,
-) -> Vector:
+async def embedding(request: OllamaEmbedding, registry: Registry, embedder: Embedder) -> Vector:
     """Return the vector of one text, as clients asked before there was `/api/embed`."""
     name = await asyncio.to_thread(_embedding, request.model, registry)
     asked = EmbeddingsRequest(model=name, input=request.prompt, truncate=True)
-    found, _ = await vectors_of(asked, raw_request, registry, queues, metrics)
+    found, _ = await embedder.vectors(asked)
     return Vector(embedding=found[0].tolist())
 
 

@@ -1,12 +1,12 @@
 """Requests and responses of the routes of conversations, and of what people thought of answers."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Path, Query
 from pydantic import BaseModel, Field, field_validator
 
-from rag_app.server.schemas.requests import RequestBody, Text, example
+from rag_app.server.schemas.requests import ListOf, RequestBody, Text, example
 
 ConversationId = Annotated[
     str, Path(description="The client chooses it.", max_length=100, examples=["5f0c61d2"])
@@ -95,22 +95,16 @@ class ConversationInfo(BaseModel):
     turns: int = Field(description="How many there are.")
 
 
-class ConversationList(BaseModel):
+class ConversationList(ListOf[ConversationInfo]):
     """Conversations about an index, the latest first."""
 
     model_config = example(object="list", data=[_CONVERSATION])
 
-    object: Literal["list"] = "list"
-    data: list[ConversationInfo]
 
-
-class TurnList(BaseModel):
+class TurnList(ListOf[TurnInfo]):
     """The turns of a conversation, oldest first."""
 
     model_config = example(object="list", data=[{"id": "17e4a3", **_TURN}])
-
-    object: Literal["list"] = "list"
-    data: list[TurnInfo]
 
 
 class Kept(BaseModel):
@@ -138,18 +132,3 @@ class RatingBody(RequestBody):
     follow_up: bool = Field(
         default=False, description="Whether it can be understood only after the turns before it."
     )
-
-
-class RatingInfo(RatingBody):
-    """What somebody thought of an answer."""
-
-    id: str
-
-
-class RatingList(BaseModel):
-    """What people thought of the answers of an index, oldest first."""
-
-    model_config = example(object="list", data=[{"id": "17e4a3", **_RATING}])
-
-    object: Literal["list"] = "list"
-    data: list[RatingInfo]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import File, Path, UploadFile
 from pydantic import BaseModel, Field
 
-from rag_app.server.schemas.requests import RequestBody, Text, example
+from rag_app.server.schemas.requests import ListOf, RequestBody, Text, example
 from rag_app.settings import AnswerChain, RetrieverKind, SummaryChain
 
 IndexName = Annotated[str, Path(description="Name of the index.", examples=["合同"])]
@@ -127,13 +127,10 @@ class IndexInfo(BaseModel):
     error: str | None = Field(default=None, description="Why it can't be used, if so.")
 
 
-class IndexList(BaseModel):
+class IndexList(ListOf[IndexInfo]):
     """All indexes."""
 
     model_config = example(object="list", data=[_INDEX])
-
-    object: Literal["list"] = "list"
-    data: list[IndexInfo]
 
 
 class DeletedIndex(BaseModel):
@@ -158,13 +155,10 @@ class DocumentInfo(BaseModel):
     notes: list[str] = Field(default=[], description="What of it was not read.")
 
 
-class DocumentList(BaseModel):
+class DocumentList(ListOf[DocumentInfo]):
     """The documents of an index, by source."""
 
     model_config = example(object="list", data=[_DOCUMENT])
-
-    object: Literal["list"] = "list"
-    data: list[DocumentInfo]
 
 
 class DeletedDocument(BaseModel):
@@ -242,13 +236,10 @@ class SummaryText(BaseModel):
     )
 
 
-class PassageList(BaseModel):
+class PassageList(ListOf[Passage]):
     """Passages, best first."""
 
     model_config = example(object="list", data=[PASSAGE])
-
-    object: Literal["list"] = "list"
-    data: list[Passage]
 
 
 class Suggestion(BaseModel):
@@ -257,13 +248,10 @@ class Suggestion(BaseModel):
     question: str
 
 
-class SuggestionList(BaseModel):
+class SuggestionList(ListOf[Suggestion]):
     """Questions that the documents of an index have something on; few or none where they don't."""
 
     model_config = example(object="list", data=[{"question": "年假是怎样的？"}])
-
-    object: Literal["list"] = "list"
-    data: list[Suggestion]
 
 
 class FailedFile(BaseModel):
@@ -321,13 +309,10 @@ class Job(BaseModel):
         return self.status in ("done", "failed", "cancelled")
 
 
-class JobList(BaseModel):
+class JobList(ListOf[Job]):
     """The jobs that are remembered, oldest first."""
 
     model_config = example(object="list", data=[_JOB])
-
-    object: Literal["list"] = "list"
-    data: list[Job]
 
 
 class Health(BaseModel):

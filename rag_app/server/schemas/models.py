@@ -17,6 +17,7 @@ from pydantic import (
 
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.requests import (
+    ListOf,
     OneOrMany,
     RequestBody,
     Text,
@@ -59,13 +60,10 @@ class Model(types.Model):
     model_config = example(**_MODEL)
 
 
-class ModelList(BaseModel):
+class ModelList(ListOf[Model]):
     """All models."""
 
     model_config = example(object="list", data=[_MODEL])
-
-    object: Literal["list"] = "list"
-    data: list[Model]
 
 
 def _text_of(value: Any) -> Any:

@@ -1,10 +1,9 @@
 """Ollama's API: its requests, as those of OpenAI's, and what answers them."""
 
-import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field
 
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.chat import ChatRequest
@@ -116,19 +115,10 @@ class Generating(OllamaRequest, DocumentOptions):
 
 
 class CalledFunction(RequestBody):
-    """A function's name and arguments."""
+    """A function's name and arguments, an object or JSON as OpenAI's API has it."""
 
     name: str = Field(max_length=200)
-    arguments: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("arguments", mode="before")
-    @classmethod
-    def _read_text(cls, value: Any) -> Any:
-        """Read what is JSON as a text, as OpenAI's API has it."""
-        try:
-            return json.loads(value) if isinstance(value, str) else value
-        except (ValueError, RecursionError):
-            return value
+    arguments: dict[str, Any] | str = Field(default_factory=dict)
 
 
 class ToolCall(RequestBody):
@@ -229,9 +219,7 @@ def _chat_message(
 
 
 def _chat_call(call: ToolCall, number: str) -> dict[str, Any]:
-    arguments = json.dumps(call.function.arguments, ensure_ascii=False)
-    function = {"name": call.function.name, "arguments": arguments}
-    return {"id": call.id or number, "type": "function", "function": function}
+    return {"id": call.id or number, "type": "function", "function": call.function.model_dump()}
 
 
 class OllamaEmbed(OllamaRequest):

@@ -1,11 +1,11 @@
 """Responses of the routes of the pages of documents."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Path, Query
 from pydantic import BaseModel, Field
 
-from rag_app.server.schemas.requests import example
+from rag_app.server.schemas.requests import ListOf, example
 
 PageNumber = Annotated[int, Path(description="1-based.", ge=1, le=1_000_000, examples=[2])]
 PassageStart = Annotated[
@@ -46,11 +46,9 @@ class DocumentPage(BaseModel):
     )
 
 
-class DocumentPages(BaseModel):
+class DocumentPages(ListOf[DocumentPage]):
     """The pages of a document on which a passage is."""
 
     model_config = example(object="list", total=12, data=[_PAGE])
 
-    object: Literal["list"] = "list"
     total: int = Field(description="How many pages the document has.")
-    data: list[DocumentPage]

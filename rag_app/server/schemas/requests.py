@@ -1,6 +1,6 @@
 """What all requests have in common: how text is generated, and how documents answer."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -43,6 +43,13 @@ _LIKELIEST = 1e-6
 def example(**values: Any) -> ConfigDict:
     """Return the configuration of a model whose schema shows an example."""
     return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class ListOf(BaseModel, Generic[Item]):
+    """A list as OpenAI's API has it."""
+
+    object: Literal["list"] = "list"
+    data: list[Item]
 
 
 def whole_characters(value: Any, levels: int = _LEVELS) -> Any:

@@ -16,6 +16,7 @@ from rag_app.server.schemas.completions import Grounds
 from rag_app.server.schemas.indexes import PASSAGE
 from rag_app.server.schemas.requests import (
     DocumentOptions,
+    ListOf,
     OneOrMany,
     RequestBody,
     Text,
@@ -339,7 +340,7 @@ class DeletedResponse(BaseModel):
     deleted: Literal[True] = True
 
 
-class InputItems(BaseModel):
+class InputItems(ListOf[dict[str, Any]]):
     """A page of what a response answers."""
 
     model_config = example(
@@ -349,9 +350,6 @@ class InputItems(BaseModel):
         last_id="msg_5f0c",
         has_more=False,
     )
-
-    object: Literal["list"] = "list"
-    data: list[dict[str, Any]]
     first_id: str | None
     last_id: str | None
     has_more: bool

@@ -3,11 +3,11 @@
 import { ApiError, api, streamError } from "./api.js";
 import * as conversations from "./conversations.js";
 import { named } from "./documents.js";
-import { $, composing, confirm, line, save } from "./dom.js";
+import { $, composing, confirm, line, save, textButton } from "./dom.js";
 import { number, t } from "./i18n.js";
 import { emit, on, settings, state } from "./store.js";
 import { markdown, withoutMarks } from "./text.js";
-import { scrollDown, scrollToEnd, textButton, view, viewOf } from "./turns.js";
+import { scrollDown, scrollToEnd, view, viewOf } from "./turns.js";
 
 /** Turns sent along with a question, and characters of each. */
 const HISTORY = 4;
@@ -43,7 +43,7 @@ export function startChat() {
   on("indexes", showPlace);
   on("rated", keep);
   on("unkept", (message) => line($("composer-error"), t("errorKeep", { message })));
-  addEventListener("pagehide", () => running && keep(running.turn));
+  addEventListener("pagehide", stop); // else it would seem to have lost its connection
   addEventListener("visibilitychange", () => document.hidden || again());
   addEventListener("online", () => conversations.send());
   conversations.onChange((index, id) => index === place && id === conversation && again());
@@ -317,7 +317,6 @@ export const shownConversation = () => conversation;
 
 /** How many turns there are; null until that is known. */
 export const turnCount = () => (loading ? null : turns.length);
-
 
 /** The last turn, and only that, can be answered again. */
 function showLast() {

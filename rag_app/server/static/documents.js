@@ -1,7 +1,7 @@
 // The documents of the index, and the drawer that they are in on a narrow screen.
 
 import { api } from "./api.js";
-import { $, composing, confirm, el, icon, line } from "./dom.js";
+import { $, composing, confirm, el, icon, iconButton, line } from "./dom.js";
 import { date, number, t, translateNote } from "./i18n.js";
 import { refreshIndexes } from "./indexes.js";
 import { emit, on, state, summaries } from "./store.js";
@@ -161,15 +161,14 @@ export function named(names) {
 }
 
 function chooser(one) {
-  const box = el("input", {
-    type: "checkbox", class: "choose", "data-testid": "choose", value: one.id, "aria-label": t("chooseName", one),
-  });
-  box.checked = state.chosen.has(one.id);
-  box.addEventListener("change", () => {
+  const onchange = () => {
     if (box.checked) state.chosen.add(one.id);
     else state.chosen.delete(one.id);
     emit("chosen");
-  });
+  };
+  const attributes = { type: "checkbox", class: "choose", "data-testid": "choose", value: one.id };
+  const box = el("input", { ...attributes, "aria-label": t("chooseName", one), onchange });
+  box.checked = state.chosen.has(one.id);
   return box;
 }
 
@@ -181,17 +180,16 @@ function item(one) {
   ].filter(Boolean);
   const open = el(
     "button",
-    { type: "button", class: "name", title: one.name },
+    { type: "button", class: "name", title: one.name, onclick: () => opened(() => showDocument(one, open)) },
     several ? null : icon("file"), // its place is for the box
     el("span", { class: "lines" }, fileName(one.name),
       el("small", { class: "muted" }, meta.join(" · ")),
       one.notes?.length ? el("small", { class: "flag" }, one.notes.map(translateNote).join(t("comma"))) : null),
   );
-  open.addEventListener("click", () => opened(() => showDocument(one, open)));
-  const summarize = button("summarize", "summary", t("summarizeName", one));
-  summarize.addEventListener("click", () => opened(() => openSummary(one, summarize)));
-  const remove = button("remove", "trash", t("removeName", one));
-  remove.addEventListener("click", () => removeDocument(one));
+  const summarize = iconButton("summarize", "summary", t("summarizeName", one), () =>
+    opened(() => openSummary(one, summarize)),
+  );
+  const remove = iconButton("remove", "trash", t("removeName", one), () => removeDocument(one));
   return el(
     "li",
     { class: "document", "data-id": one.id, "data-testid": "document" },
@@ -206,11 +204,6 @@ function fileName(name) {
   const cut = name.lastIndexOf("/") + 1;
   const folders = cut ? el("span", { class: "muted" }, name.slice(0, cut)) : null;
   return el("span", { class: "file-name" }, folders, name.slice(cut));
-}
-
-function button(name, symbol, label) {
-  const attributes = { type: "button", class: `icon quiet ${name}`, "data-testid": name };
-  return el("button", { ...attributes, "aria-label": label, title: label }, icon(symbol));
 }
 
 async function removeDocument(one) {
@@ -245,7 +238,7 @@ function startDrawer() {
 }
 
 /** Open or close the drawer of a narrow screen. */
-export function drawer(open, moveFocus = true) {
+function drawer(open, moveFocus = true) {
   document.body.classList.toggle("library-open", open);
   $("open-library").setAttribute("aria-expanded", String(open));
   $("scrim").hidden = !open;

@@ -1,8 +1,10 @@
 // Small helpers for building and finding elements. Text only ever goes in as text.
 
+import { t } from "./i18n.js";
+
 export const $ = (id) => document.getElementById(id);
 
-/** An element: `el("p", {class: "muted"}, "text", child)`; functions become listeners. */
+/** An element: `el("p", {class: "muted"}, "text", child)`; a function as `onclick` is a listener. */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -23,6 +25,18 @@ export function icon(name) {
   use.setAttribute("href", `#i-${name}`);
   svg.append(use);
   return svg;
+}
+
+/** A button of an icon alone, named by its label. */
+export function iconButton(name, symbol, label, onclick) {
+  const attributes = { type: "button", class: `icon quiet ${name}`, "data-testid": name };
+  return el("button", { ...attributes, "aria-label": label, title: label, onclick }, icon(symbol));
+}
+
+/** A button of an icon and a word. */
+export function textButton(name, label, onclick) {
+  const attributes = { type: "button", class: "text", "data-testid": name, onclick };
+  return el("button", attributes, icon(name), el("span", {}, label));
 }
 
 /** Show a line of text in an element, or hide the element where there is none. */
@@ -50,7 +64,7 @@ export function modal(dialog) {
 }
 
 /** Put text on the clipboard, also where the page is not a secure context. */
-export async function copy(text) {
+async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
     return;
@@ -65,6 +79,13 @@ export async function copy(text) {
   document.execCommand("copy");
   area.remove();
   focused?.focus?.();
+}
+
+/** Put text on the clipboard, and say so for a while in the last part of a button; and in `status`. */
+export async function copyFrom(button, text, status) {
+  await copy(text);
+  button.lastElementChild.textContent = status.textContent = t("copied");
+  setTimeout(() => (button.lastElementChild.textContent = t("copy")), 2000);
 }
 
 /** Whether a key is one that an input method still works on; 229 where isComposing is not set. */

@@ -35,13 +35,11 @@ export function formula(latex, display, source) {
 
 function load() {
   loading ??= new Promise((resolve, reject) => {
-    const script = el("script", { src: "static/temml.min.js" });
-    script.addEventListener("load", resolve);
-    script.addEventListener("error", () => {
+    const onerror = () => {
       loading = null; // tried again with the next formula
       reject(new Error("no formulas"));
-    });
-    document.head.append(script);
+    };
+    document.head.append(el("script", { src: "static/temml.min.js", onload: resolve, onerror }));
   });
   return loading;
 }

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { openConversation, shownConversation } from "./chat.js";
 import * as conversations from "./conversations.js";
-import { $, composing, confirm, el, icon, line } from "./dom.js";
+import { $, composing, confirm, el, iconButton, line } from "./dom.js";
 import { date, number, t } from "./i18n.js";
 import { on, state } from "./store.js";
 
@@ -51,19 +51,19 @@ async function show() {
 
 function row(one) {
   const { id, name, turns, changed } = one;
-  const open = el(
-    "button",
-    { type: "button", class: "name", "data-testid": "saved" },
-    el("span", { class: "lines" }, el("span", { class: "file-name" }, name),
-      el("small", { class: "muted" }, `${t("turns", { n: number(turns) })} · ${date(changed)}`)),
-  );
-  open.addEventListener("click", () => {
+  const onclick = () => {
     openConversation(id);
     $("history").close();
     $("question").focus();
-  });
-  const rename = tool("rename", "rename", t("rename", { name }), () => edit(item, one));
-  const remove = tool("remove", "trash", t("removeChat", { name }), async () => {
+  };
+  const open = el(
+    "button",
+    { type: "button", class: "name", "data-testid": "saved", onclick },
+    el("span", { class: "lines" }, el("span", { class: "file-name" }, name),
+      el("small", { class: "muted" }, `${t("turns", { n: number(turns) })} · ${date(changed)}`)),
+  );
+  const rename = iconButton("rename", "rename", t("rename", { name }), () => edit(item, one));
+  const remove = iconButton("remove", "trash", t("removeChat", { name }), async () => {
     const sure = await confirm({
       title: t("removeChat", { name }),
       body: t("removeChatBody"),
@@ -78,13 +78,6 @@ function row(one) {
   });
   const item = el("li", { class: "document" }, open, el("span", { class: "tools" }, rename, remove));
   return item;
-}
-
-function tool(name, symbol, label, action) {
-  const attributes = { type: "button", class: `icon quiet ${name}`, "aria-label": label, title: label };
-  const button = el("button", attributes, icon(symbol));
-  button.addEventListener("click", action);
-  return button;
 }
 
 /** Edit the name of a conversation in its row: Enter keeps it, Esc does not. */

@@ -1,7 +1,7 @@
 // What a person thinks of an answer, kept by the server as a question for `rag-app eval`.
 
 import { ApiError, api } from "./api.js";
-import { $, el, icon, line, save } from "./dom.js";
+import { $, el, iconButton, line, save } from "./dom.js";
 import { t } from "./i18n.js";
 import { emit, state } from "./store.js";
 import { withoutMarks } from "./text.js";
@@ -25,15 +25,12 @@ export function rating(turn) {
 
 function thumb(turn, helpful, more, show) {
   const [name, label] = helpful ? ["good", t("rateGood")] : ["bad", t("rateBad")];
-  const attributes = { type: "button", class: `icon quiet ${name}`, "data-testid": name };
-  const button = el("button", { ...attributes, "aria-label": label, title: label }, icon(name));
-  button.addEventListener("click", async () => {
+  return iconButton(name, name, label, async () => {
     const taken = turn.rating?.helpful === helpful;
     if (!(await kept(turn, taken ? null : { helpful, answerable: !helpful || turn.answered }, more))) return;
     show(!helpful);
     $("status").textContent = t(taken ? "rateTakenBack" : "rateKept");
   });
-  return button;
 }
 
 /** Save a rating, or take it back if it is null; resolves to whether that worked. */
@@ -75,9 +72,9 @@ function details(turn, opened) {
   if (helpful && !turn.followUp) return [thanks];
   const right = el("textarea", { id: `right-${turn.id}`, rows: 2, "data-testid": "right-answer" });
   right.value = turn.rating.right ?? "";
-  const none = el("input", { type: "checkbox", "data-testid": "no-answer" });
+  const onchange = () => (right.disabled = none.checked);
+  const none = el("input", { type: "checkbox", "data-testid": "no-answer", onchange });
   none.checked = !helpful && !turn.rating.answerable;
-  none.addEventListener("change", () => (right.disabled = none.checked));
   right.disabled = none.checked;
   const question = el("input", { type: "text", id: `alone-${turn.id}`, "data-testid": "question-alone", maxlength: 1000 });
   question.value = turn.rating.question ?? "";

@@ -1,13 +1,13 @@
 // Summarizing one document in the side panel.
 
 import { ApiError, api, streamError } from "./api.js";
-import { $, copy, el, line, save } from "./dom.js";
+import { $, copyFrom, el, line, save } from "./dom.js";
 import { number, t, translateNote } from "./i18n.js";
 import { renderMarkdown } from "./markdown.js";
 import { openPanel } from "./panels.js";
 import { on, settings, state, summaries } from "./store.js";
 import { markdown, placeOf } from "./text.js";
-import { showCitation } from "./viewer.js";
+import { citationButton } from "./viewer.js";
 
 let shown = null;
 let running = null;
@@ -23,13 +23,9 @@ export function startSummary() {
   $("summary-stop").addEventListener("click", () => running?.abort());
   $("summary").addEventListener("close", () => running?.abort());
   $("summary-download").addEventListener("click", () => save(title(), asMarkdown()));
-  $("summary-copy").addEventListener("click", async () => {
-    await copy(asMarkdown());
-    const label = $("summary-copy").lastElementChild;
-    label.textContent = t("copied");
-    $("summary-status").textContent = t("copied");
-    setTimeout(() => (label.textContent = t("copy")), 2000);
-  });
+  $("summary-copy").addEventListener("click", () =>
+    copyFrom($("summary-copy"), asMarkdown(), $("summary-status")),
+  );
   on("index", () => $("summary").close());
 }
 
@@ -130,21 +126,10 @@ function places() {
     const flag = lacking.length
       ? t("sentenceLacking", { facts: lacking.join(t("comma")) })
       : t("sentenceFlagged");
-    const behind = found.length ? found.map(placeButton) : [el("small", { class: "flag" }, flag)];
+    const behind = found.length ? found.map((one) => citationButton(one, { title: placeOf(one) })) : [el("small", { class: "flag" }, flag)];
     return el("li", { "data-testid": "summary-sentence" }, text, " ", ...behind);
   });
   return [el("h3", {}, t("whereItStands")), el("ol", { class: "notes" }, ...rows)];
-}
-
-function placeButton(citation) {
-  const label = t("citation", { n: citation.marker, place: placeOf(citation) });
-  const button = el(
-    "button",
-    { type: "button", class: "citation", "aria-label": label, title: placeOf(citation) },
-    String(citation.marker),
-  );
-  button.addEventListener("click", () => showCitation(citation, button));
-  return button;
 }
 
 function showRunning(busy) {

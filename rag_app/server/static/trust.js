@@ -42,12 +42,11 @@ function evidence(turn) {
   if (!citation) return null;
   const button = el(
     "button",
-    { type: "button", class: "evidence", "data-testid": "evidence" },
+    { type: "button", class: "evidence", "data-testid": "evidence", onclick: () => showCitation(narrowed(citation, found), button) },
     el("span", { class: "hidden-label" }, t("carriedBy")),
     el("q", {}, found.sentence.trim()),
     el("small", { class: "muted" }, `${citation.name} [${found.marker}]`),
   );
-  button.addEventListener("click", () => showCitation(narrowed(citation, found), button));
   return button;
 }
 
@@ -57,7 +56,7 @@ function narrowed(citation, { sentence, start, end }) {
 }
 
 /** The sentence of a passage that shares most with a claim. */
-export function sentenceFor(passage, claim) {
+function sentenceFor(passage, claim) {
   const wanted = pairs(claim);
   let best = "";
   let most = 0;

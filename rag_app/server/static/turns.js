@@ -1,12 +1,12 @@
 // What is shown of a question and its answer.
 
-import { $, copy, el, icon, line, save } from "./dom.js";
+import { $, copyFrom, el, line, save, textButton } from "./dom.js";
 import { number, t, translateNote } from "./i18n.js";
 import { renderMarkdown } from "./markdown.js";
 import { rating } from "./rating.js";
 import { markdown, percent, placeOf } from "./text.js";
 import { explain, trust } from "./trust.js";
-import { showCitation } from "./viewer.js";
+import { citationButton, showCitation } from "./viewer.js";
 
 const SHOWN_SOURCES = 4;
 
@@ -68,14 +68,8 @@ function thinking(turn) {
 function markButton(turn, marker) {
   const citation = turn.citations.find((one) => one.marker === marker);
   if (!citation) return null;
-  const label = t("citation", { n: marker, place: placeOf(citation) });
-  const button = el(
-    "button",
-    { type: "button", class: "citation", "data-testid": "citation", "aria-label": label },
-    String(marker),
-  );
+  const button = citationButton(citation);
   explain(button, citation);
-  button.addEventListener("click", () => showCitation(citation, button));
   return button;
 }
 
@@ -120,7 +114,7 @@ function sourceRow(citation) {
   const place = placeOf(citation).slice(citation.name.length + 3);
   const button = el(
     "button",
-    { type: "button", class: "source", "data-testid": "source" },
+    { type: "button", class: "source", "data-testid": "source", onclick: () => showCitation(citation, button) },
     el("span", { class: "number" }, String(citation.marker)),
     el(
       "span",
@@ -131,7 +125,6 @@ function sourceRow(citation) {
     ),
     share === null ? null : relevance(share),
   );
-  button.addEventListener("click", () => showCitation(citation, button));
   return el("li", {}, button);
 }
 
@@ -144,31 +137,11 @@ function actions(turn, thumbs) {
   const box = el("div", { class: "actions" });
   if (turn.text) {
     const asText = () => markdown(turn.question, turn.text, turn.citations, turn.answered);
-    box.append(
-      copyButton(asText),
-      textButton("download", t("download"), () => save(turn.question, asText())),
-    );
+    const copy = textButton("copy", t("copy"), () => copyFrom(copy, asText(), $("status")));
+    box.append(copy, textButton("download", t("download"), () => save(turn.question, asText())));
   }
   box.append(el("span", { class: "retry-place" }), thumbs ?? "");
   return box;
-}
-
-/** A button of an icon and a word. */
-export function textButton(name, label, action) {
-  const button = el("button", { type: "button", class: "text", "data-testid": name });
-  button.append(icon(name), el("span", {}, label));
-  button.addEventListener("click", action);
-  return button;
-}
-
-function copyButton(asText) {
-  const button = textButton("copy", t("copy"), async () => {
-    await copy(asText());
-    button.lastElementChild.textContent = t("copied");
-    $("status").textContent = t("copied");
-    setTimeout(() => (button.lastElementChild.textContent = t("copy")), 2000);
-  });
-  return button;
 }
 
 function isAtEnd() {

@@ -15,9 +15,12 @@ const FORMATS = {
   Word: ["doc", "docm", "docx", "dotx", "fodt", "odt", "rtf", "wps"],
   Excel: ["csv", "et", "fods", "ods", "tsv", "xls", "xlsm", "xlsx", "xltx"],
   PowerPoint: ["dps", "fodp", "odp", "potx", "ppsx", "ppt", "pptm", "pptx"],
-  formatText: ["adoc", "asciidoc", "markdown", "md", "org", "rst", "text", "txt"],
+  formatText: [
+    "adoc", "asciidoc", "markdown", "md", "mdx", "mediawiki", "org", "qmd", "rmd", "rst", "text", "textile",
+    "txt", "typ", "wiki",
+  ],
   formatWeb: ["htm", "html", "mht", "mhtml", "xhtml"],
-  formatMail: ["eml", "ics", "msg", "vcf"],
+  formatMail: ["eml", "ics", "mbox", "msg", "vcf"],
   formatImages: ["bmp", "jpeg", "jpg", "png", "tif", "tiff", "webp"],
   EPUB: ["epub"],
   FictionBook: ["fb2"],
@@ -291,13 +294,12 @@ const failureLine = ({ name, reason }) =>
 function cardOf(index) {
   const text = el("p", {});
   const bar = el("progress", { max: 1, "aria-label": t("uploads") });
-  const button = el("button", { type: "button", class: "icon quiet", "aria-label": t("cancel") });
+  const onclick = () => action?.();
+  const button = el("button", { type: "button", class: "icon quiet", onclick }, icon("close"));
   const list = el("ul", { class: "failures" });
   const card = el("li", { class: "job", "data-index": index });
   let action = null;
-  button.append(icon("close"));
   button.hidden = true;
-  button.addEventListener("click", () => action?.());
   card.append(el("div", { class: "job-head" }, text, button), bar, list);
   card.hidden = index !== state.index && state.index !== null;
   $("jobs").prepend(card);

@@ -42,6 +42,15 @@ export function showCitation(citation, opener) {
   show({ id: citation.document, name: citation.name, citation, opener });
 }
 
+/** A button that opens the document of a citation, named by its mark; `more` is as of `el`. */
+export function citationButton(citation, more = {}) {
+  const label = t("citation", { n: citation.marker, place: placeOf(citation) });
+  const attributes = { type: "button", class: "citation", "data-testid": "citation", "aria-label": label };
+  const onclick = () => showCitation(citation, button);
+  const button = el("button", { ...attributes, ...more, onclick }, String(citation.marker));
+  return button;
+}
+
 /** Open a document at its beginning. */
 export function showDocument(one, opener) {
   show({ id: one.id, name: one.name, citation: null, opener });
@@ -122,7 +131,7 @@ function pagesShown(choice, pages) {
 const same = (one, other) => one.replace(/\s+/g, "") === other.replace(/\s+/g, "");
 
 /** Offsets in UTF-16 units of offsets in code points, as Python counts. */
-export function unitsOf(text, ...offsets) {
+function unitsOf(text, ...offsets) {
   if (!/[\ud800-\udbff]/.test(text)) return offsets;
   const wanted = new Map(offsets.map((offset) => [offset, text.length]));
   let points = 0;

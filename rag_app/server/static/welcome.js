@@ -71,14 +71,10 @@ async function showExamples(box, index) {
   const { data } = await api.suggestions(index).catch(() => ({ data: [] }));
   if (index !== state.index) return;
   for (const { question } of data) {
-    const button = el("button", { type: "button", class: "example" }, question);
-    button.addEventListener("click", () => suggest(question));
-    box.append(button);
+    const onclick = () => suggest(question);
+    box.append(el("button", { type: "button", class: "example", onclick }, question));
   }
 }
 
-function action(symbol, label, run) {
-  const button = el("button", { type: "button", class: "primary large" }, icon(symbol), label);
-  button.addEventListener("click", run);
-  return button;
-}
+const action = (symbol, label, onclick) =>
+  el("button", { type: "button", class: "primary large", onclick }, icon(symbol), label);

@@ -179,7 +179,7 @@ def said_by(role: str, text: str) -> dict[str, str]:
         # FastGPT
         [*SAID, said_by("user", "请结合前面的对话记录，帮我生成 3 个问题，引导我继续提问。")],
         # Chatbox, Flowise, RAGFlow; LangChain's and Spring AI's search by several questions
-        [*SAID, said_by("user", "Provide a summary for continuing this conversation.\nBe concise.")],
+        [*SAID, said_by("user", "Give a summary for continuing this conversation.\nBe concise.")],
         [said_by("user", "Summarize the conversation provided.\nConversation:\nHuman: 李白？")],
         [said_by("system", "你是助手。请总结以下对话，保留关键的决定。"), *ASKED],
         [said_by("user", "Your task is to generate 3 different versions of the given question.")],

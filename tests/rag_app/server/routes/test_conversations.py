@@ -22,6 +22,7 @@ from rag_app.server.middleware.access import Access, ApiKey
 from tests.rag_app.server.serving import Served, serving
 
 TURN = {"question": "李白是怎样去世的？", "text": "在当涂病逝[1]。", "details": {"citations": [1]}}
+QUESTIONS = "/v1/indexes/诗/ratings/questions.jsonl"
 RATED = {"question": "李白是怎样去世的？", "answer": "在当涂病逝。", "helpful": True}
 
 
@@ -109,9 +110,8 @@ def test_each_named_key_has_its_own(home: Path) -> None:
             keep(bob, "a", "1", question="他几岁？")
             assert [one["name"] for one in listed(ann)] == [TURN["question"]]
             rate(bob, "1")
-            assert bob.get("/v1/indexes/诗/ratings").status_code == 403
-            rated = ann.get("/v1/indexes/诗/ratings").json()["data"]
-            assert [one["question"] for one in rated] == [RATED["question"]]
+            assert bob.get(QUESTIONS).status_code == 403
+            assert json.loads(ann.get(QUESTIONS).text)["question"] == RATED["question"]
 
 
 def test_they_go_with_the_index(poets: Served, client: httpx.Client) -> None:
@@ -120,7 +120,7 @@ def test_they_go_with_the_index(poets: Served, client: httpx.Client) -> None:
     client.delete("/v1/indexes/诗").raise_for_status()
     client.post("/v1/indexes", json={"name": "诗"}).raise_for_status()
     assert listed(client) == []
-    assert client.get("/v1/indexes/诗/ratings").json()["data"] == []
+    assert client.get(QUESTIONS).text == ""
 
 
 def test_a_backup_holds_them(poets: Served, client: httpx.Client, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_ratings_become_questions(poets: Served, client: httpx.Client, home: Pat
     rate(client, "5", question="他哪年生？", answer="不知道。", helpful=False)
     rate(client, "6", question="错按", answer="x")
     client.delete("/v1/indexes/诗/ratings/6").raise_for_status()
-    exported = client.get("/v1/indexes/诗/ratings/questions.jsonl").raise_for_status()
+    exported = client.get(QUESTIONS).raise_for_status()
     lines = [json.loads(line) for line in exported.text.splitlines()]
     assert lines == [
         {"id": "rated-1", "question": RATED["question"], "answers": ["李白在当涂病逝。"],

@@ -306,6 +306,18 @@ def test_a_reload_finds_everything_again(page: Browser, document: str) -> None:
     assert ANSWER in page.shown("#viewer mark").text
 
 
+def test_an_answer_is_stopped_by_leaving_the_page(
+    served: Any, page: Browser, document: str
+) -> None:
+    served.model.delay, served.replies = 0.05, ["很长的回答。" * 200]
+    ask(page)
+    page.until(lambda: "很长" in page.find(".answer").text)
+    page.reload()
+    page.shown(".answer .stopped")
+    assert "很长" in page.find(".answer").text
+    assert not page.all(".answer .error")
+
+
 def test_the_settings_begin_with_the_servers(home: Path, chinese: Browser) -> None:
     own: Any = {"k": 30, "answer_chain": "stuff", "temperature": 0.25}
     with serving(**own, summary_chain="map_reduce", summary_length=5005) as served:

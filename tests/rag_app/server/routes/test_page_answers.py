@@ -166,7 +166,7 @@ def test_ratings_become_test_questions(served: Served, page: Browser, tmp_path: 
         button.click()
     page.until(lambda: not page.all('[aria-pressed="true"]:is(.good, .bad)'))
     with served.client() as client:
-        assert client.get("/v1/indexes/人物/ratings").json()["data"] == []
+        assert client.get("/v1/indexes/人物/ratings/questions.jsonl").text == ""
 
 
 def test_only_chosen_documents_are_asked(served: Served, page: Browser) -> None:
