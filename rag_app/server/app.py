@@ -60,42 +60,23 @@ def create_app(
         access: Who may use it; by default everybody on this machine.
         only: Names or folders of the indexes to serve; by default all in the home folder.
     """
-    access = access or Access()
-    registry, metrics = IndexRegistry(engine, only), Metrics()
-    records, queues = JobRecords(), Queues(engine.settings, metrics)
-    jobs = IndexingJobs(registry, records)
-    idle = IdleWork(registry, jobs, queues, engine.settings.idle_seconds)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # As many threads as cores, as asyncio has them, would let a request wait for what others
-        # do in theirs before it gets its first byte.
-        threads = ThreadPoolExecutor(_THREADS + queues.generating.slots, "request")
-        asyncio.get_running_loop().set_default_executor(threads)
-        engine.preload()
-        await asyncio.to_thread(_sweep, registry)
-        await jobs.resume()
-        loops = (jobs.keep_adopting(), idle.run())
-        watching = [asyncio.create_task(loop) for loop in loops]
-        yield
-        for task in watching:
-            task.cancel()
-        queues.close()
-        await jobs.close()
-        registry.close()
-
+    access, metrics = access or Access(), Metrics()
     app = FastAPI(
         title="rag-app",
         version=rag_app.__version__,
         summary="Ask and summarize Chinese documents with models you own",
-        lifespan=lifespan,
+        lifespan=_lifespan,
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         middleware=_middleware(access, engine.settings, metrics),
         openapi_tags=openapi.TAGS,
     )
-    app.state.registry, app.state.jobs, app.state.queues = registry, jobs, queues
-    app.state.job_records = records
+    app.state.registry = registry = IndexRegistry(engine, only)
+    app.state.job_records = records = JobRecords()
+    app.state.jobs, app.state.queues = (
+        IndexingJobs(registry, records),
+        Queues(engine.settings, metrics),
+    )
     app.state.metrics, app.state.page_images = metrics, PageImages()
     app.state.closing = asyncio.Event()  # set when the server is asked to end
     app.state.read_seconds = engine.settings.read_seconds
@@ -103,6 +84,28 @@ def create_app(
     app.router.routes.extend(_routes())
     page.mount(app)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    registry: IndexRegistry = app.state.registry
+    jobs: IndexingJobs = app.state.jobs
+    queues: Queues = app.state.queues
+    idle = IdleWork(registry, jobs, queues, registry.settings.idle_seconds)
+    # As many threads as cores, as asyncio has them, would let a request wait for what others do in
+    # theirs before it gets its first byte.
+    threads = ThreadPoolExecutor(_THREADS + queues.generating.slots, "request")
+    asyncio.get_running_loop().set_default_executor(threads)
+    registry.base.preload()
+    await asyncio.to_thread(_sweep, registry)
+    await jobs.resume()
+    watching = [asyncio.create_task(loop) for loop in (jobs.keep_adopting(), idle.run())]
+    yield
+    for task in watching:
+        task.cancel()
+    queues.close()
+    await jobs.close()
+    registry.close()
 
 
 @cache

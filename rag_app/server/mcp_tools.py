@@ -164,24 +164,11 @@ class IndexTools:
             view.check_open()
             chosen = view.create(chosen).name
         engine = view.engine(chosen)
-        folder, limit = engine.store.folder, view.settings.max_file_bytes
         file = uploads.file_name(name if PurePosixPath(name).suffix else f"{name}.txt")
-        stored = (folder / uploads.FILES).resolve() / file
+        stored = (engine.store.folder / uploads.FILES).resolve() / file
         with engine.store.read() as snapshot:
             replaced = snapshot.document(str(stored)) is not None
-        batch = uploads.save([(file, io.BytesIO(text.encode()))], folder, limit)
-        try:
-            limited = engine.using(max_passages=view.settings.upload_passages)
-            report = limited.index(
-                [batch / file],
-                destinations={batch / file: stored},
-                roots=[folder / uploads.FILES],
-            )
-            uploads.end(batch, folder, [] if report.failed else [Path(file)])
-        finally:
-            uploads.drop(batch)
-        for failure in report.failed:
-            raise DocumentError(failure.reason.replace(str(batch / file), file))
+        _index_text(engine, text, file, stored)
         record = _document(engine, str(stored))
         return AddedDocument(
             index=chosen,
@@ -255,6 +242,26 @@ def _document(engine: RagApp, named: str) -> DocumentRecord:
                 raise DocumentError(msg)
     msg = f"no document {named!r} in this index; list_documents lists them"
     raise DocumentError(msg)
+
+
+def _index_text(engine: RagApp, text: str, file: str, stored: Path) -> None:
+    """Index a text as the upload of a file, to be stored at a path.
+
+    Raises:
+        DocumentError: it can't be read.
+    """
+    settings, folder = engine.settings, engine.store.folder
+    batch = uploads.save([(file, io.BytesIO(text.encode()))], folder, settings.max_file_bytes)
+    try:
+        limited = engine.using(max_passages=settings.upload_passages)
+        report = limited.index(
+            [batch / file], destinations={batch / file: stored}, roots=[folder / uploads.FILES]
+        )
+        uploads.end(batch, folder, [] if report.failed else [Path(file)])
+    finally:
+        uploads.drop(batch)
+    for failure in report.failed:
+        raise DocumentError(failure.reason.replace(str(batch / file), file))
 
 
 def _passages(engine: RagApp, answer: Answer) -> list[Passage]:

@@ -16,16 +16,12 @@ export function startSettings() {
     fitRanges();
     $("open-settings").disabled = false;
   });
-  $("set-k").addEventListener("input", (event) => set({ k: Number(event.target.value) }));
-  $("set-chain").addEventListener("change", (event) => set({ chain: event.target.value }));
-  $("set-temperature").addEventListener("input", (event) =>
-    set({ temperature: Number(event.target.value) }),
-  );
-  $("set-threshold").addEventListener("input", (event) =>
-    set({ threshold: Number(event.target.value) }),
-  );
-  $("set-style").addEventListener("change", (event) => set({ style: event.target.value }));
-  $("set-language").addEventListener("change", (event) => set({ language: event.target.value }));
+  for (const name of ["k", "temperature", "threshold"]) {
+    $(`set-${name}`).addEventListener("input", ({ target }) => set({ [name]: Number(target.value) }));
+  }
+  for (const name of ["chain", "style", "language"]) {
+    $(`set-${name}`).addEventListener("change", ({ target }) => set({ [name]: target.value }));
+  }
   $("set-length").addEventListener("change", (event) => {
     const { min, max, value } = event.target;
     const length = Math.round(Number(value)) || settings.all().length;
@@ -54,16 +50,12 @@ function set(changes) {
 }
 
 function show() {
-  const { k, chain, temperature, threshold, style, language, length } = settings.all();
-  $("set-k").value = k;
-  $("set-k-value").textContent = number(k);
-  $("set-chain").value = chain;
-  $("set-temperature").value = temperature;
-  $("set-temperature-value").textContent = number(temperature);
-  $("set-threshold").value = threshold;
-  $("set-threshold-value").textContent = `${number(Math.round(threshold * 100))}%`;
-  $("set-style").value = style;
-  $("set-language").value = language;
-  $("set-length").value = length;
-  $("summary-length").textContent = t("summaryLength", { n: number(length) });
+  const values = settings.all();
+  for (const name of ["k", "chain", "temperature", "threshold", "style", "language", "length"]) {
+    $(`set-${name}`).value = values[name];
+  }
+  $("set-k-value").textContent = number(values.k);
+  $("set-temperature-value").textContent = number(values.temperature);
+  $("set-threshold-value").textContent = `${number(Math.round(values.threshold * 100))}%`;
+  $("summary-length").textContent = t("summaryLength", { n: number(values.length) });
 }
