@@ -86,8 +86,7 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
             continue
         stop = at + 1
         while stop < len(body) - 1 and (
-            _goes_down(body[stop - 1], body[stop])
-            or (is_labels(body[stop]) and has_values_below(body, stop))
+            _is_merged_down(body, stop) or (is_labels(body[stop]) and has_values_below(body, stop))
         ):
             stop += 1
         start = at
@@ -255,6 +254,8 @@ def _is_merged_head(body: Sequence[Row], rows: int) -> bool:
     """Return whether the first rows are a head of cells that are merged across and downwards."""
     if len(body) <= rows or not all(is_labels(row) for row in body[1:rows]):
         return False
+    if _goes_down(*body[rows - 1 : rows + 1]):
+        return False
     top, bottom = body[0], body[rows - 1]
     if len(top) != len(bottom):
         return False
@@ -338,6 +339,20 @@ def _goes_down(above: Row, below: Row) -> bool:
     """Return whether a cell of a row goes on in the row below, as those of heads in two rows do."""
     cells = zip(above, below, strict=False)
     return any(isinstance(cell, Continued) and cell == label for label, cell in cells)
+
+
+def _is_merged_down(body: Sequence[Row], at: int) -> bool:
+    """Return whether a cell above a row goes on in it, and ends there or in the next row.
+
+    One that stands beside more rows, or beside the last one, names these, not a column.
+    """
+    below = body[at + 1 : at + _DEEPEST_HEAD]
+    return any(
+        isinstance(cell, Continued)
+        and cell == label
+        and any(len(row) <= column or not isinstance(row[column], Continued) for row in below)
+        for column, (label, cell) in enumerate(zip(body[at - 1], body[at], strict=False))
+    )
 
 
 def _is_under(above: Row, below: Row) -> bool:

@@ -6,6 +6,7 @@ from rag_app.documents.tables.cells import (
     NOTED,
     TOTAL,
     VALUE,
+    Continued,
     Covered,
     Row,
     cells_once,
@@ -34,8 +35,13 @@ def named_row(head: Row, row: Row) -> str:
     if sum(covered) >= _FAR_ACROSS:  # of the first column only
         row = ["" if over else cell for over, cell in zip(covered, row, strict=True)]
     named = zip(names, row, strict=False)
-    parts = [f"{name}: {cell}" if name else cell for name, cell in named if cell]
+    parts = [_named(name, cell) for name, cell in named if cell]
     return "; ".join(part for part, _ in groupby(parts))  # a cell merged under one name, once
+
+
+def _named(name: str, cell: str) -> str:
+    beside = isinstance(cell, Continued) and cell == name  # of all rows that it stands beside
+    return f"{name}: {cell}" if name and not beside else cell
 
 
 def is_unnamed(head: Row, row: Row) -> bool:

@@ -163,6 +163,24 @@ from rag_app.documents.tables.cells import Continued, Covered
              "名称: 油封; 规格: 40x60; 数量: 5; 金额: 50", "部门意见: 同意; 总经理意见: 批准"],
             id="a list above a row of signatures",
         ),
+        pytest.param(
+            [["经费", "5000 元", "项目期限", "2024 年"],
+             ["项目成员", "姓名", "学号", "分工"],
+             [Continued("项目成员"), "邓某", "2101050325", "后端"],
+             [Continued("项目成员"), "李某", "2105010224", "前端"]],
+            ["经费 | 5000 元 | 项目期限 | 2024 年",
+             "项目成员; 姓名: 邓某; 学号: 2101050325; 分工: 后端",
+             "项目成员; 姓名: 李某; 学号: 2105010224; 分工: 前端"],
+            id="a list with its name beside all its rows",
+        ),
+        pytest.param(
+            [["时间", Covered("时间"), "内容"], ["第一周", "星期一", ""],
+             [Continued("第一周"), "星期二", ""], [Continued("第一周"), "星期三", ""],
+             ["周末", Covered("周末"), ""]],
+            ["时间 | 内容", "时间: 第一周; 时间: 星期一", "时间: 第一周; 时间: 星期二",
+             "时间: 第一周; 时间: 星期三", "时间: 周末"],
+            id="a name of two columns above cells that go on below",
+        ),
     ],
 )  # fmt: skip
 def test_each_row_says_what_its_values_are(rows: list[list[str]], lines: list[str]) -> None:
