@@ -9,15 +9,19 @@ from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.open_document.parts import (
     MAX_SPAN,
-    Element,
     Framed,
     is_collapsed,
     tag,
-    tree_of,
     whole,
 )
 from rag_app.documents.office.open_document.reader import OpenReader, flat
-from rag_app.documents.office.package import hidden_notes, uncalculated_notes, unread_notes
+from rag_app.documents.office.package import (
+    Element,
+    hidden_notes,
+    parsed,
+    uncalculated_notes,
+    unread_notes,
+)
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import HiddenColumns
 from rag_app.documents.text import clean, shown
@@ -40,7 +44,7 @@ def read_odf(data: bytes, name: str, read_picture: "ReadPicture | None" = None) 
         DocumentError: it is damaged, needs a password, or has more cells than a table of text.
     """
     if data.lstrip().startswith(b"<"):
-        root, framed = tree_of(data), Framed({}, read_picture)
+        root, framed = parsed(data), Framed({}, read_picture)
         found = _reader(root, root, name, framed).read()
         return found._replace(notes=[*found.notes, *unread_notes(framed.unread)])
     check_archive(data, name, max_xml=MAX_SHEETS_XML)
@@ -51,7 +55,7 @@ def read_odf(data: bytes, name: str, read_picture: "ReadPicture | None" = None) 
             msg = f"{shown(name)} needs a password; save a copy without one"
             raise DocumentError(msg)
         roots = {
-            part: tree_of(archive.read(part))
+            part: parsed(archive.read(part))
             for part in ("content.xml", "styles.xml")
             if part in names
         }

@@ -3,7 +3,8 @@
 import re
 
 from rag_app.documents.number_formats.numerals import numeral
-from rag_app.documents.office.open_document.parts import Element, tag, whole
+from rag_app.documents.office.open_document.parts import tag, whole
+from rag_app.documents.office.package import Element
 
 _NUMBER_FORMATS = {
     "1": "decimal",

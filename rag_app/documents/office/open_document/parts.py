@@ -7,7 +7,9 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lxml import etree
+from lxml.etree import XMLSyntaxError
+
+from rag_app.documents.office.package import Element, parsed
 
 if TYPE_CHECKING:
     from rag_app.documents.pdf.reader import ReadPicture
@@ -27,7 +29,6 @@ MAX_DEPTH = 200
 """How deep elements may be in elements."""
 MAX_SPAN = 10_000
 """Cells that one covers, or that are repeated."""
-Element = etree._Element
 
 
 @cache
@@ -50,14 +51,6 @@ def is_collapsed(line: Element) -> bool:
     return hidden and next(line.iterancestors(*groups), None) is None
 
 
-def tree_of(data: bytes) -> Element:
-    """Return the root of a part; nothing outside it is fetched."""
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, collect_ids=False
-    )  # an id that is there twice is no damage
-    return etree.fromstring(data, parser)
-
-
 class Framed:
     """What stands in frames besides text: equations, charts, pictures."""
 
@@ -75,9 +68,9 @@ class Framed:
 
     def chart(self, frame: Element) -> Element | None:
         """Return the root of a chart, None if the frame shows none."""
-        with suppress(etree.XMLSyntaxError):  # a damaged part costs only itself
+        with suppress(XMLSyntaxError):  # a damaged part costs only itself
             data = self._object(frame)
-            chart = tree_of(data).find(f".//{tag('office:chart')}") if data else None
+            chart = parsed(data).find(f".//{tag('office:chart')}") if data else None
             return None if chart is None else chart.find(tag("chart:chart"))
         return None
 

@@ -8,7 +8,6 @@ from rag_app.documents.office.open_document.numbering import OpenNumbering
 from rag_app.documents.office.open_document.parts import (
     MAX_DEPTH,
     MAX_SPAN,
-    Element,
     Framed,
     is_collapsed,
     tag,
@@ -16,22 +15,24 @@ from rag_app.documents.office.open_document.parts import (
 )
 from rag_app.documents.office.open_document.shapes import put_in_reading_order
 from rag_app.documents.office.open_document.styles import TextStyles
-from rag_app.documents.office.package import add_run, hidden_notes, struck_through
+from rag_app.documents.office.package import Element, add_run, hidden_notes, struck_through
 from rag_app.documents.office.symbol_fonts import symbols
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import Continued, Covered
+from rag_app.documents.tables.cells import Continued, Covered, Row
 from rag_app.documents.text import clean, join_pages, one_blank_line, remark, shown, superscript
 from rag_app.errors import DocumentError
 
 _MAX_CHARACTERS = 50_000_000
 """Characters of a workbook, after its repeated cells are written out."""
-
+_MOST_EMPTY = 1024
+"""Empty cells, one beside the other, that are repeated."""
 _SILENT = {
     *map(tag, ("text:tracked-changes", "text:ruby-text", "text:hidden-text", "text:toc-mark")),
     *map(tag, ("text:hidden-paragraph", "text:sequence-decls", "text:index-title-template")),
     *map(tag, ("text:note-citation", "office:forms", "presentation:notes", "table:shapes")),
 }
 """What is not shown in its place."""
+_PARAGRAPHS = (tag("text:p"), tag("text:h"))
 _ASIDE = frozenset(map(tag, ("text:note", "office:annotation", "field:fieldmark")))
 _PAGE_HEADS = tuple(
     f"{space}:{place}{pages}"
@@ -90,15 +91,9 @@ class OpenReader:
     def _of_kind(self, kind: Element) -> ExtractedText:
         if kind.tag == tag("office:presentation"):
             pages = [page for page in kind.findall(tag("draw:page")) if not self._is_left_out(page)]
-            slides = [self._slide(page) for page in pages]
-            notes = [self._notes(page) for page in pages]
-            both = [
-                one_blank_line("\n\n".join(filter(None, pair)))
-                for pair in zip(slides, notes, strict=True)
-            ]
-            text, starts = join_pages(both)
-            notes = hidden_notes(self.unseen)
-            return ExtractedText(text, page_starts=starts, notes=notes)
+            slides = [one_blank_line("\n\n".join(self._slide_parts(page))) for page in pages]
+            text, starts = join_pages(slides)
+            return ExtractedText(text, page_starts=starts, notes=hidden_notes(self.unseen))
         heads = [] if self.styles is None else self._page_heads(self.styles)
         text = one_blank_line("\n\n".join([*heads, self._text(kind)]))
         return ExtractedText(text, notes=hidden_notes(self.unseen))
@@ -106,11 +101,11 @@ class OpenReader:
     def _is_left_out(self, page: Element) -> bool:
         """Return whether a slide is hidden, and count it."""
         hidden = self.text_styles.hides_slide(page)
-        self.unseen.update({"slides": 1} if hidden else {})
+        self.unseen["slides"] += hidden
         return hidden
 
-    def _slide(self, page: Element) -> str:
-        """Return the text of a slide, and that of its master where it is not said yet."""
+    def _slide_parts(self, page: Element) -> Iterator[str]:
+        """Yield the text of a slide, that of its master where it is not said yet, and notes."""
         name = page.get(tag("draw:master-page-name"))
         masters = () if self.styles is None else self.styles.iter(tag("style:master-page"))
         master = next((each for each in masters if each.get(tag("style:name")) == name), None)
@@ -119,17 +114,16 @@ class OpenReader:
         said = [text for text in map(self._text, ([shape] for shape in own)) if text]
         said = [text for text in dict.fromkeys(said) if text not in self.running]
         self.running.update(said)
-        return one_blank_line("\n\n".join([self._text(put_in_reading_order(page)), *said]))
+        yield self._text(put_in_reading_order(page))
+        yield from said
+        notes = page.find(tag("presentation:notes"))
+        if notes is not None and (text := self._text(notes)):
+            yield f"Notes: {text}"
 
     def _page_heads(self, styles: Element) -> list[str]:
         """Return the running heads and feet of a text, each once."""
         found = [self._text(part) for kind in _PAGE_HEADS for part in styles.iter(tag(kind))]
         return list(dict.fromkeys(filter(None, found)))
-
-    def _notes(self, page: Element) -> str:
-        notes = page.find(tag("presentation:notes"))
-        text = "" if notes is None else self._text(notes)
-        return f"Notes: {text}" if text else ""
 
     def _text(self, part: Iterable[Element]) -> str:
         return one_blank_line(clean("\n\n".join(self._blocks(part, 0))))
@@ -142,7 +136,7 @@ class OpenReader:
         for item in part:
             if item.tag in _SILENT or not isinstance(item.tag, str):
                 continue
-            if item.tag in (tag("text:p"), tag("text:h")):
+            if item.tag in _PARAGRAPHS:
                 yield from self._paragraph(item, depth)
             elif item.tag == tag("text:section") and _is_hidden_section(item):
                 self.unseen["texts"] += 1
@@ -152,7 +146,7 @@ class OpenReader:
                 yield "\n".join(self._items(item, "", 1, depth))
             elif item.tag == tag("table:table"):
                 yield "\n".join(table_lines(self._rows(item)))
-                yield from [] if self.tables else self._remarks()
+                yield from self._remarks()
             elif item.tag == tag("draw:frame"):
                 yield from self._frame(item, depth)
             else:
@@ -162,32 +156,30 @@ class OpenReader:
         """Yield a paragraph of a list that is none of a ``text:list``."""
         style = str(item.get(tag("text:style-name")) or "")
         levels = self.lists.get(style)
-        label = (
-            ""
-            if levels is None
-            else self.numbering.label(levels, style, whole(item, "text:level", 1))
-        )
-        heading = item.find(tag("text:h"))
-        mark = "" if heading is None else _heading(heading)
-        for text in self._blocks(item, depth + 1):
-            start = mark if mark and text.startswith(mark) else ""
-            yield start + label + text.removeprefix(start) if text else ""
-            label = ""
+        level = whole(item, "text:level", 1)
+        label = "" if levels is None else self.numbering.label(levels, style, level)
+        for paragraph in item.iterchildren(*_PARAGRAPHS):
+            yield from self._paragraph(paragraph, depth, label)
 
     def _remarks(self) -> list[str]:
-        """Return the comments on the cells that were read since, and forget them."""
+        """Return the comments that wait, and forget them; none while their table goes on."""
+        if self.tables:
+            return []
         remarks, self.remarks = self.remarks, []
         return remarks
 
-    def _paragraph(self, item: Element, depth: int) -> Iterator[str]:
+    def _paragraph(self, item: Element, depth: int, label: str | None = None) -> Iterator[str]:
+        """Yield a paragraph or heading, and what is on it; ``label`` is its number in a list."""
         text = self._inline(item, depth).strip()
         if item.tag == tag("text:h") and text:
-            if self.outline is not None:
-                text = self.numbering.label(self.outline, "", _level(item)) + text
-            text = _heading(item) + text
+            if label is None and self.outline is not None:
+                label = self.numbering.label(self.outline, "", _level(item))
+            text = f"{'#' * _level(item)} {'' if label in {None, '- '} else label}{text}"
+        else:
+            text = (label or "") + text
         yield text
         yield from self._framed_in(item, depth)
-        yield from [] if self.tables else self._remarks()
+        yield from self._remarks()
 
     def _framed_in(self, item: Element, depth: int) -> Iterator[str]:
         for frame in item.iter(tag("draw:frame")):
@@ -221,28 +213,27 @@ class OpenReader:
             self.numbering.begin(style)
         if depth > MAX_DEPTH:
             return
-        for item in part.iter(tag("text:list-item"), tag("text:list-header")):
-            if item.getparent() is not part:
-                continue
-            numbered = item.tag == tag("text:list-item")
-            for block in item:
-                if block.tag == tag("text:list"):
-                    yield from self._items(block, style, level + 1, depth + 1)
-                    continue
-                if block.tag not in (tag("text:p"), tag("text:h")):
-                    yield from self._blocks([block], depth + 1)
-                    continue
-                text = self._inline(block, depth).strip()
-                heading = "" if block.tag == tag("text:p") or not text else _heading(block)
-                levels = self.lists.get(str(item.get(tag("text:style-override")) or style))
-                if numbered and item.get(tag("text:start-value")):
-                    self.numbering.start(style, level, whole(item, "text:start-value", 1))
-                label = "- " if levels is None else self.numbering.label(levels, style, level)
-                label = label if numbered and not (heading and label == "- ") else ""
-                yield heading + label + text
-                yield from self._framed_in(block, depth)
-                yield from [] if self.tables else self._remarks()
+        for item in part.iterchildren(tag("text:list-item"), tag("text:list-header")):
+            yield from self._item(item, style, level, depth)
+
+    def _item(self, item: Element, style: str, level: int, depth: int) -> Iterator[str]:
+        """Yield the lines of an item; its number is before its first paragraph."""
+        numbered = item.tag == tag("text:list-item")
+        for block in item:
+            if block.tag == tag("text:list"):
+                yield from self._items(block, style, level + 1, depth + 1)
+            elif block.tag not in _PARAGRAPHS:
+                yield from self._blocks([block], depth + 1)
+            else:
+                label = self._item_label(item, style, level) if numbered else ""
+                yield from self._paragraph(block, depth, label)
                 numbered = False
+
+    def _item_label(self, item: Element, style: str, level: int) -> str:
+        levels = self.lists.get(str(item.get(tag("text:style-override")) or style))
+        if item.get(tag("text:start-value")):
+            self.numbering.start(style, level, whole(item, "text:start-value", 1))
+        return "- " if levels is None else self.numbering.label(levels, style, level)
 
     def _inline(self, item: Element, depth: int) -> str:
         """Return the text of a paragraph: spaces written out, notes in brackets."""
@@ -266,7 +257,7 @@ class OpenReader:
             if child.tail:
                 parts.append(child.tail)
         text = self._seen(item, "".join(parts))
-        all_of_it = item.tag in (tag("text:p"), tag("text:h")) and self.text_styles.strikes(item)
+        all_of_it = item.tag in _PARAGRAPHS and self.text_styles.strikes(item)
         return struck_through(text) if all_of_it else text
 
     def _aside(self, item: Element, depth: int) -> str:
@@ -291,16 +282,16 @@ class OpenReader:
         Where only what is ``seen`` counts, rows that are hidden for good are left out.
         """
         rows: list[list[str]] = []
-        below: dict[int, tuple[int, str]] = {}
+        cells: list[str] = []
         for row in table.iter(tag("table:table-row")):
             if next(row.iterancestors(tag("table:table"))) is not table:
                 continue
             self.tables += 1
-            cells = self._row(row, below)
+            cells = self._row(row, cells)
             self.tables -= 1
             times = whole(row, "table:number-rows-repeated", 1) if any(cells) else 1
             if seen and is_collapsed(row):
-                self.unseen.update({"rows": times} if any(cells) else {})
+                self.unseen["rows"] += times if any(cells) else 0
                 continue
             self.size += (len(cells) + sum(map(len, cells)) + 1) * times
             if self.size > _MAX_CHARACTERS:
@@ -317,7 +308,7 @@ class OpenReader:
         value = self._value(cell)
         for each in comments:
             self._note_comment(each, value)
-        return value
+        return struck_through(value) if value and self.text_styles.strikes(cell) else value
 
     def _note_comment(self, comment: Element, value: str) -> None:
         """Keep a comment for after its paragraph or table, with the value of the cell it is on."""
@@ -329,30 +320,19 @@ class OpenReader:
     def _value(self, cell: Element) -> str:
         return flat(self._blocks(cell, 1))
 
-    def _row(self, row: Element, below: dict[int, tuple[int, str]]) -> list[str]:
+    def _row(self, row: Element, above: Row) -> list[str]:
         cells: list[str] = []
-        beside = (0, "")
+        beside = 0  # cells to come that the last one covers
         for cell in row.iterchildren(tag("table:table-cell"), tag("table:covered-table-cell")):
-            times = whole(cell, "table:number-columns-repeated", 1)
-            if cell.tag == tag("table:covered-table-cell"):
-                for _ in range(min(times, MAX_SPAN)):
-                    if beside[0]:
-                        beside = (beside[0] - 1, beside[1])
-                        cells.append(Covered(beside[1]))
-                        continue
-                    left, text = below.pop(len(cells), (0, ""))
-                    if left > 1:
-                        below[len(cells)] = (left - 1, text)
-                    cells.append(Continued(text))
+            times = min(whole(cell, "table:number-columns-repeated", 1), MAX_SPAN)
+            if cell.tag == tag("table:table-cell"):
+                text = self._cell(cell)
+                cells += [text] * (times if text else min(times, _MOST_EMPTY))
+                beside = whole(cell, "table:number-columns-spanned", 1) - 1
                 continue
-            text = self._cell(cell)
-            text = struck_through(text) if text and self.text_styles.strikes(cell) else text
-            columns = min(whole(cell, "table:number-columns-spanned", 1), MAX_SPAN)
-            down = whole(cell, "table:number-rows-spanned", 1)
-            if down > 1:
-                below.update({len(cells) + at: (down - 1, text) for at in range(columns)})
-            beside = (columns - 1, text)
-            cells += [text] * (min(times, MAX_SPAN) if text else min(times, 1024))
+            for _ in range(times):
+                cells.append(Covered(cells[-1]) if beside > 0 else _continued(above, len(cells)))
+                beside -= 1
         while cells and not cells[-1]:
             cells.pop()
         return cells
@@ -362,9 +342,10 @@ def _level(heading: Element) -> int:
     return min(whole(heading, "text:outline-level", 6), 6)
 
 
-def _heading(item: Element) -> str:
-    """Return the mark of a heading of Markdown."""
-    return f"{'#' * _level(item)} "
+def _continued(above: Row, column: int) -> str:
+    """Return the text of a cell that one in the row above covers."""
+    cell = above[column] if column < len(above) else ""
+    return cell if isinstance(cell, Covered) else Continued(cell)
 
 
 def _is_silent(item: Element) -> bool:

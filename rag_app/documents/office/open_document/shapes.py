@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rag_app.documents.office.open_document.parts import Element, tag
+from rag_app.documents.office.open_document.parts import tag
+from rag_app.documents.office.package import Element
 from rag_app.documents.office.shape_order import in_reading_order
 
 _LENGTH = re.compile(r"(-?\d+(?:\.\d+)?)(cm|mm|in|pt|pc|px)")

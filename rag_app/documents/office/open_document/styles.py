@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from rag_app.documents.office.open_document.parts import MAX_DEPTH, Element, tag
+from rag_app.documents.office.open_document.parts import MAX_DEPTH, tag
+from rag_app.documents.office.package import Element
 
 _RAISED = re.compile(r"super|[1-9]\d*(?:\.\d+)?%")
 """Where text is on its line, as OpenDocument says it: lowered with "sub" or a minus."""

@@ -51,6 +51,37 @@ def test_text() -> None:
     )
 
 
+def test_only_the_first_paragraph_of_an_item_counts() -> None:
+    style = (
+        '<text:list-style style:name="L"><text:list-level-style-number text:level="1"'
+        ' style:num-format="1" style:num-suffix="."/></text:list-style>'
+    )
+    body = (
+        '<text:list text:style-name="L"><text:list-item><text:p>租金</text:p>'
+        "<text:p>按季支付</text:p></text:list-item>"
+        "<text:list-item><text:p>期限</text:p></text:list-item></text:list>"
+    )
+    assert read_odf(odf("text", body, style), "a.odt").text == "1. 租金\n按季支付\n2. 期限"
+
+
+def test_cells_merged_both_ways_stand_once_in_each_row() -> None:
+    covered = '<table:covered-table-cell table:number-columns-repeated="2"/>'
+    merged = 'table:number-columns-spanned="2" table:number-rows-spanned="2"'
+    head = "".join(
+        f"<table:table-cell><text:p>{name}</text:p></table:table-cell>"
+        for name in ("省", "市", "人数")
+    )
+    first = (
+        f"<table:table-cell {merged}><text:p>北京</text:p></table:table-cell>"
+        "<table:covered-table-cell/><table:table-cell><text:p>8</text:p></table:table-cell>"
+    )
+    below = f"{covered}<table:table-cell><text:p>9</text:p></table:table-cell>"
+    rows = "".join(f"<table:table-row>{cells}</table:table-row>" for cells in (head, first, below))
+    assert read_odf(odf("text", f"<table:table>{rows}</table:table>"), "a.odt").text == (
+        "省: 北京; 市: 北京; 人数: 8\n省: 北京; 市: 北京; 人数: 9"
+    )
+
+
 def test_numbers_begin_where_an_item_says_and_look_as_libreoffice_writes_them() -> None:
     level = '<text:list-level-style-number text:level="{}" style:num-format="1" {}/>'
     form = "xmlns:loext='urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0'"
