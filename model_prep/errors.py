@@ -17,10 +17,21 @@ OUT_OF_MEMORY = "Cannot allocate memory"
 """What the system says, in whatever error of whatever library, of a file that can't be mapped."""
 
 
+_OF_GPU_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What PyTorch says, in errors of several kinds, where a GPU's memory is used up."""
+
+
+def is_of_gpu_memory(error: BaseException) -> bool:
+    """Return whether an error is that the memory of a GPU is full."""
+    return isinstance(error, RuntimeError) and any(what in str(error) for what in _OF_GPU_MEMORY)
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of another package's error message, or else the error's name."""
     if "trust_remote_code" in str(error):
         return OWN_CODE
+    if is_of_gpu_memory(error):  # PyTorch has a paragraph of numbers and advice
+        return "the GPU's memory is full"
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

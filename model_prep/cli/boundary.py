@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from model_prep.cli.signals import end_in_order, is_ending
-from model_prep.errors import OUT_OF_MEMORY, ModelPrepError
+from model_prep.errors import OUT_OF_MEMORY, ModelPrepError, first_line, is_of_gpu_memory
 from model_prep.validation import invalid_reason
 
 if TYPE_CHECKING:
@@ -155,8 +155,10 @@ class _Messages(io.FileIO):
 
 def _of_machine(error: Exception) -> str:
     """Return the message for an error of the machine or the caller; empty for others."""
-    if isinstance(error, MemoryError) or any(what in str(error) for what in _OF_MEMORY):
-        return "the memory or its limit is used up; end other programs, or do less at a time"
+    of_gpu = is_of_gpu_memory(error)
+    if of_gpu or isinstance(error, MemoryError) or any(what in str(error) for what in _OF_MEMORY):
+        what = first_line(error) if of_gpu else "the memory or its limit is used up"
+        return f"{what}; end other programs, or do less at a time"
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return (
             "an argument, name or line is not valid text; write it in the encoding of LANG or UTF-8"

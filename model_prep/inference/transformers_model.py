@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.checkpoint.reader import open_checkpoint, require_index
-from model_prep.errors import GenerateError, first_line
+from model_prep.errors import GenerateError, first_line, is_of_gpu_memory
 from model_prep.inference.chat_template import ChatTemplate
 from model_prep.inference.placement import require_memory
 from model_prep.inference.sampling import Prompt, Sampling
@@ -196,7 +196,9 @@ def load_causal_lm(source: str | Path, options: dict[str, Any]) -> Any:
                 readable_folder(source), local_files_only=True, trust_remote_code=False, **options
             )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        msg = f"{source} can't be loaded ({first_line(error)}); see: model-prep verify"
+        full = is_of_gpu_memory(error)
+        remedy = "load it in 4 bits, or use a CPU" if full else "see: model-prep verify"
+        msg = f"{source} can't be loaded ({first_line(error)}); {remedy}"
         raise GenerateError(msg) from error
     special = ("bos_token_id", "eos_token_id", "pad_token_id")
     model.generation_config = GenerationConfig(

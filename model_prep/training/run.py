@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.catalog.hub_results import push_to_hub, require_hub
-from model_prep.errors import TrainingError
+from model_prep.errors import TrainingError, first_line, is_of_gpu_memory
 from model_prep.json_file import read_json
 from model_prep.process_state import quiet_transformers
 from model_prep.training.data import TrainingData, load_data
@@ -123,6 +123,7 @@ def train(
     with (
         quiet_transformers(warnings=False),
         _deepspeed_errors(settings),
+        _memory_errors(),
         writing(settings.output_dir),
         made_folder(settings.output_dir, alone=is_main_process()),
     ):
@@ -141,7 +142,8 @@ def train(
         else:
             require_disk_space(settings, shapes)
         with signals.listening():
-            steps, seconds = _run(trainer, checkpoint)
+            outcome = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        steps, seconds = outcome.global_step, outcome.metrics.get("train_runtime", 0.0)
         finished = not signals.stopping
         if finished:
             _finish(trainer, settings, shapes)
@@ -253,21 +255,6 @@ def _kind_of_trainer(
     )
 
 
-def _run(trainer: "AdapterTrainer", checkpoint: Path | None) -> tuple[int, float]:
-    """Train, and return the steps and the seconds they took."""
-    import torch
-
-    try:
-        outcome = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except torch.OutOfMemoryError as error:
-        msg = (
-            "the GPU's memory is full; use --gradient_checkpointing, a smaller "
-            "--per_device_train_batch_size or --max_length, or --quantize 4bit"
-        )
-        raise TrainingError(msg) from error
-    return outcome.global_step, outcome.metrics.get("train_runtime", 0.0)
-
-
 def _early_stopping(settings: TrainingSettings, data: TrainingData) -> list[Any]:
     if settings.early_stopping_patience is None:
         return []
@@ -304,6 +291,21 @@ def _data_lock() -> Iterator[None]:
         lock = FileLock(folder / "training-data.lock").acquire()
     with lock:
         yield
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Explain in one line what to do where a GPU's memory is full: by the model, or in a step."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_of_gpu_memory(error):
+            raise
+        msg = (
+            f"{first_line(error)}; use --gradient_checkpointing, a smaller "
+            "--per_device_train_batch_size or --max_length, or --quantize 4bit"
+        )
+        raise TrainingError(msg) from error
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from model_prep.catalog.onnx_encoder import (
     weights_folder,
     write_graph,
 )
-from model_prep.errors import first_line
+from model_prep.errors import first_line, is_of_gpu_memory
 from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 from rag_app.models.embeddings.limits import shorter_dimensions
@@ -290,7 +290,8 @@ def fingerprint_of(folder: Path, *prefixes: str) -> str:
 
 def _is_of_memory(error: Exception) -> bool:
     of_system = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    return of_system or isinstance(error, MemoryError) or "bad_alloc" in str(error)
+    of_process = isinstance(error, MemoryError) or "bad_alloc" in str(error)
+    return of_system or of_process or is_of_gpu_memory(error)
 
 
 def _unreadable(folder: Path, error: Exception) -> ModelError:

@@ -20,6 +20,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_huggingface import HuggingFacePipeline
 from pydantic import PrivateAttr
 
+from model_prep.errors import first_line, is_of_gpu_memory
 from model_prep.inference.chat_template import ChatTemplate
 from model_prep.inference.sampling import Sampling
 from model_prep.tokenizer.loading import start_of
@@ -102,7 +103,8 @@ class HuggingFaceChat(LocalChat):
 
         def show(item: Any) -> None:
             if isinstance(item, BaseException):
-                msg = f"generation failed ({item}); a smaller model or shorter input may do"
+                reason = first_line(item)
+                msg = f"generation failed ({reason}); a smaller model or shorter input may do"
                 put(failure(msg, item))
             elif item is END:
                 put(self._last_chunk(request))
@@ -142,7 +144,7 @@ def load(spec: str, settings: Settings) -> HuggingFaceChat:
     """
     from transformers import pipeline
 
-    from model_prep.errors import ModelPrepError, first_line
+    from model_prep.errors import ModelPrepError
     from model_prep.inference.transformers_model import load_causal_lm
     from model_prep.lora.attach import attach_loras
     from model_prep.lora.merge import split_folders
@@ -162,16 +164,24 @@ def load(spec: str, settings: Settings) -> HuggingFaceChat:
             with prepare_merge(Path(spec), loras) as plan:
                 model = attach_loras(model, plan.adapters).base_model.model
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, ModelPrepError) as error:
-        reason = first_line(error.__cause__ or error)
-        what = "is not a model that can be loaded" if Path(spec).is_dir() else "is not here"
-        msg = f"{spec} {what} ({reason}); give a folder with config, weights and tokenizer"
-        raise ModelError(msg) from error
+        raise ModelError(_why_not_loaded(spec, error.__cause__ or error)) from error
     with quiet_transformers():
-        pipe = pipeline("text-generation", model=model, tokenizer=tokenizer)
+        # By itself it moves a model to the first GPU, but for one that several share.
+        on_one_gpu = model.device.type == "cuda" and not hasattr(model, "hf_device_map")
+        device = model.device if on_one_gpu else None
+        pipe = pipeline("text-generation", model=model, tokenizer=tokenizer, device=device)
     window = getattr(model.config, "max_position_embeddings", None) or settings.context_length
     shared = local_options(settings)
     shared["context_length"] = min(window, settings.context_length)
     return HuggingFaceChat(llm=HuggingFacePipeline(pipeline=pipe, model_id=spec), **shared)
+
+
+def _why_not_loaded(spec: str, error: BaseException) -> str:
+    reason = first_line(error)
+    if is_of_gpu_memory(error):
+        return f"{spec} can't be loaded ({reason}); give --quantize 4bit, or a smaller model"
+    what = "is not a model that can be loaded" if Path(spec).is_dir() else "is not here"
+    return f"{spec} {what} ({reason}); give a folder with config, weights and tokenizer"
 
 
 def model_options(settings: Settings) -> dict[str, Any]:

@@ -155,6 +155,8 @@ def test_a_bug_of_ours_is_one_line(
         (Exception("No space left on device (os error 28)"), "written (No space left on device)"),
         (OSError(errno.EMFILE, "Too many open files", "a.py"), "allow more by ulimit -n"),
         (MemoryError(), "the memory or its limit is used up"),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors …"), "memory is full; end"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling …"), "memory is full"),
         (RuntimeError("unable to mmap 9 bytes: Cannot allocate memory (12)"), "the memory or its"),
         (RuntimeError("can't start new thread"), "the memory or its limit is used up"),
         (ImportError("x.so: failed to map segment from shared object"), "the memory or its limit"),

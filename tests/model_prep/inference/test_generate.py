@@ -289,6 +289,18 @@ def test_too_little_memory_is_seen_before_loading(base: Path, monkeypatch) -> No
         load_model(base, only_cpu=True)
 
 
+def test_a_full_gpu_is_no_damage(base: Path, monkeypatch) -> None:
+    import torch
+    import transformers
+
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has …")
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", full)
+    with pytest.raises(GenerateError, match=r"\(the GPU's memory is full\); load it in 4 bits"):
+        load_model(base)
+
+
 def run(*arguments: str, stdin: str = ""):
     return CliRunner().invoke(app, ["generate", *arguments], input=stdin)
 

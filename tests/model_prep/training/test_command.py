@@ -54,6 +54,23 @@ def complaint(done: Result) -> str:
     return line
 
 
+@pytest.mark.parametrize("name", ["_move_model_to_device", "training_step"])
+def test_a_full_gpu_is_told_in_one_line(
+    name: str, family: Family, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from model_prep.training.trainer import AdapterTrainer
+
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has …")
+
+    monkeypatch.setattr(AdapterTrainer, name, full)
+    said = complaint(run(family, data))
+    assert "the GPU's memory is full; use --gradient_checkpointing, a smaller" in said
+    assert not (data.parent / "out" / "adapter_model.safetensors").exists()
+
+
 def test_dry_run_shows_what_is_learned(family: Family, data: Path) -> None:
     done = run(family, data, "--dry-run", modules_to_save="embed_tokens,lm_head", packing=False)
     assert done.exit_code == 0, done.output

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.callbacks import get_usage_metadata_callback
@@ -162,6 +163,47 @@ def test_several_gpus_share_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     assert options["device_map"] == "auto"
     assert options["max_memory"] == {1: 10_001, 2: 10_002}
     assert model_options(load_settings())["device_map"] == {"": 0}
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_model_stays_on_its_gpu(
+    shared: bool, tiny_llm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    import transformers
+
+    second, given = torch.device("cuda", 1), list[torch.device | None]()
+    made: Any = transformers.pipeline
+
+    def pipeline(*args: Any, device: torch.device | None, **options: Any) -> Any:
+        given.append(device)
+        return made(*args, device=None if shared else "cpu", **options)
+
+    monkeypatch.setattr(transformers, "pipeline", pipeline)
+    monkeypatch.setattr(transformers.PreTrainedModel, "device", second)
+    if shared:
+        monkeypatch.setattr(
+            transformers.PreTrainedModel, "hf_device_map", {"": "cpu"}, raising=False
+        )
+    load_llm(load_settings(llm=str(tiny_llm)))
+    assert given == [None if shared else second]
+
+
+def test_a_full_gpu_is_one_clear_error(
+    llm: HuggingFaceChat, tiny_llm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    import transformers
+
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has …")
+
+    monkeypatch.setattr(llm.llm.pipeline.model, "generate", full)
+    with pytest.raises(ModelError, match=r"failed \(the GPU's memory is full\); a smaller model"):
+        llm.invoke(ASKED)
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", full)
+    with pytest.raises(ModelError, match=r"loaded \(the GPU's memory is full\); give --quantize"):
+        load_llm(load_settings(llm=str(tiny_llm)))
 
 
 def test_a_folder_without_a_model_is_one_clear_error(tmp_path: Path) -> None:
