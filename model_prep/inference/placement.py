@@ -97,12 +97,15 @@ def require_memory(tensors: Iterable[TensorInfo], options: dict[str, Any]) -> No
 
     if "device_map" in options:
         return
-    needed = sum(math.prod(tensor.shape) for tensor in tensors) * options["dtype"].itemsize
+    size = options["dtype"].itemsize
+    needed = sum(
+        math.prod(tensor.shape) * size if tensor.is_floating else tensor.size for tensor in tensors
+    )
     available = psutil.virtual_memory().available
     if needed > available:
         msg = (
             f"the weights need {needed / 1e9:.1f} GB as {str(options['dtype'])[6:]} and "
-            f"{available / 1e9:.1f} GB of memory are free; use --dtype bfloat16, or a quantized "
-            "GGUF file, as `model-prep export-gguf --quantize q8_0` writes it"
+            f"{available / 1e9:.1f} GB of memory are free; use a quantized GGUF file, as "
+            "`model-prep export-gguf --quantize q8_0` writes it, or a smaller model"
         )
         raise GenerateError(msg)

@@ -6,6 +6,7 @@ template here, and its model generates in batches that watch for stop strings an
 """
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,8 @@ def load(spec: str, settings: Settings) -> HuggingFaceChat:
     from model_prep.tokenizer.loading import load_tokenizer
 
     options = model_options(settings)
+    if Path(spec).is_dir():
+        _require_memory(Path(spec), options)
     loras = split_folders(settings.lora) if settings.lora else []
     try:
         folders = [*reversed(loras), Path(spec)]
@@ -174,6 +177,19 @@ def load(spec: str, settings: Settings) -> HuggingFaceChat:
     shared = local_options(settings)
     shared["context_length"] = min(window, settings.context_length)
     return HuggingFaceChat(llm=HuggingFacePipeline(pipeline=pipe, model_id=spec), **shared)
+
+
+def _require_memory(folder: Path, options: dict[str, Any]) -> None:
+    from model_prep.checkpoint.reader import open_checkpoint
+    from model_prep.errors import CheckpointError, GenerateError
+    from model_prep.inference.placement import require_memory
+
+    try:
+        with suppress(CheckpointError, OSError, ValueError), open_checkpoint(folder) as checkpoint:
+            require_memory(checkpoint.tensors.values(), options)
+    except GenerateError as error:
+        msg = f"{folder} can't be loaded: {error}"
+        raise ModelError(msg) from error
 
 
 def _why_not_loaded(spec: str, error: BaseException) -> str:

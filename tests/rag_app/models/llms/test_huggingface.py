@@ -206,6 +206,17 @@ def test_a_full_gpu_is_one_clear_error(
         load_llm(load_settings(llm=str(tiny_llm)))
 
 
+def test_too_little_memory_is_seen_before_loading(
+    tiny_llm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psutil
+
+    free = psutil.virtual_memory()._replace(available=50_000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    with pytest.raises(ModelError, match=r"as float32 and 0\.0 GB of memory are free"):
+        load_llm(load_settings(llm=str(tiny_llm)))
+
+
 def test_a_folder_without_a_model_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not a model that can be loaded"):
         load_llm(load_settings(llm=str(tmp_path)))
