@@ -109,7 +109,7 @@ def read_web_archive(data: bytes, name: str) -> ExtractedText:
     message = _parsed(data)
     mail = _Mail(name, data, message, archive=True)
     text = mail.body(message)
-    pages = [page_markdown(page) for page in mail.frames]
+    pages = [page_markdown(page, of_site=True) for page in mail.frames]
     text = clean("\n\n".join(filter(None, [text, *pages])))
     return ExtractedText(text, notes=mail.notes)
 
@@ -216,7 +216,7 @@ class _Mail:
             is_page = is_page or is_markup(text) or (self.archive and lost and ">" in text)
             is_page = is_page or (self.damaged and lost and _MARKUP.search(text) is not None)
         if is_page:
-            text = page_markdown(text)
+            text = page_markdown(text, of_site=self.archive)
         elif self.damaged:
             text = _TAG.sub("", text)
         if self.archive:

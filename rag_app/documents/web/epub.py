@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _ABOUT = {"title": "Title", "creator": "Authors", "publisher": "Publisher", "date": "Date"}
 
-_BESIDE = re.compile(r"<(/?)(?:aside|footer)\b", re.IGNORECASE)
-"""What is beside the text of a site, but in a book its boxes and notes."""
 _PAGE = re.compile("html|svg")
 """In the type of a chapter; a page of a picture book may be one drawing."""
 
@@ -86,7 +84,6 @@ class _Book:
                 self.missing += 1
                 continue
             # Many books have their own title for that of each chapter.
-            markup = _BESIDE.sub(r"<\1div", markup)
             yield page_markdown(markup).removeprefix(f"# {self._title}\n\n").strip()
 
     def _markup(self, path: str) -> str:

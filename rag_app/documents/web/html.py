@@ -108,13 +108,19 @@ def without_torn_code(page: str) -> str:
     return "".join([*kept, page[at:]])
 
 
-def page_markdown(page: str) -> str:
+def page_markdown(page: str, *, of_site: bool = False) -> str:
     r"""Return the main text of a web page as Markdown, its title on top if it has no heading.
+
+    Args:
+        page: The source of a page, or of a piece of one.
+        of_site: Whether it is one of a site's pages, of which what stands beside the text is left
+            out; mails, books and what editors store have none.
 
     Example:
         >>> page_markdown("<title>通知</title><nav>首页</nav><p>今日<b>停水</b></p>")
         '# 通知\n\n今日**停水**'
     """
+    from rag_app.documents.web.boilerplate import remove_beside, remove_menus
     from rag_app.documents.web.equations import write_equations
     from rag_app.documents.web.torn_tags import without_torn_tags
     from rag_app.documents.web.visible import remove_unseen
@@ -139,7 +145,11 @@ def page_markdown(page: str) -> str:
     if soup.title:
         soup.title.decompose()  # where there is no head it is in the text
     remove_unseen(soup)
+    if of_site:
+        remove_beside(soup)
     part = _main_part(soup)
+    if of_site:
+        remove_menus(part)
     text = one_blank_line(clean(_markdown(part)))
     if title and part.find("h1") is None and text:
         return f"# {clean(title)}\n\n{text}"

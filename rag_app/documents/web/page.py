@@ -25,7 +25,7 @@ def read_page(page: str, name: str) -> tuple[str, list[str]]:
     Raises:
         DocumentError: it shows nothing, and has scripts but no data.
     """
-    text = page_markdown(page)
+    text = page_markdown(page, of_site=True)
     if "\n" in text or not _SCRIPT.search(page):
         return text, []
     if data := clean("\n".join(_data_lines(page, name))):

@@ -11,6 +11,7 @@ from rag_app.documents.web.html import page_markdown, words_of_markup
 from rag_app.documents.web.json_values import joined_pieces, parsed_json
 from rag_app.documents.web.markdown_source import shown_markdown
 from rag_app.errors import DocumentError
+from rag_app.settings import CHUNK_SIZE
 
 MAX_CHARACTERS = 100_000_000
 """Characters of the text of one file: each value has its path, which may be long."""
@@ -25,12 +26,14 @@ _CODES, _MANY_CODES = re.compile("[A-Z0-9]"), 0.3
 """What words have few of, and their share in bytes."""
 _LONG_BLOB, _LINE = 100, 30
 """Characters that such bytes have at least, and one line of them."""
+_MOST_FIELDS = 20
+"""Values of a record that is told in one line though it is longer than a passage."""
 _OBJECT = re.compile(r"<[^<>\n]*>")
 """How Python shows what has no text: ``<Figure size 640x480 with 1 Axes>``."""
 
 
 def read_json(data: bytes, name: str, encoding: str | None = None) -> ExtractedText:
-    """Return the values of JSON or JSON Lines, each with its path; a flat object is one line.
+    """Return the values of JSON or JSON Lines, each with its path; a record is one line.
 
     Raises:
         DocumentError: it is neither, or too much.
@@ -88,7 +91,7 @@ def _lines(value: Any, path: str, blobs: list[int]) -> Iterator[str]:
     while waiting:
         path, value = waiting.pop()
         label = f"{path}: " if path else ""
-        if isinstance(value, dict) and not any(isinstance(v, dict | list) for v in value.values()):
+        if isinstance(value, dict) and _is_record(value):
             pairs = ((key, _scalar(item, blobs)) for key, item in value.items())
             line = "; ".join(f"{key}: {text}" for key, text in pairs if text)
             yield label + line if line else ""
@@ -103,6 +106,13 @@ def _lines(value: Any, path: str, blobs: list[int]) -> Iterator[str]:
             items = value if isinstance(value, list) else [value]
             text = "; ".join(filter(None, (_scalar(item, blobs) for item in items)))
             yield label + text if text else ""
+
+
+def _is_record(value: dict[str, Any]) -> bool:
+    """Return whether an object is told in one line: it is flat, and no long list of names."""
+    size = sum(len(key) + len(str(item)) for key, item in value.items())
+    is_list = len(value) > _MOST_FIELDS and size > CHUNK_SIZE
+    return not is_list and not any(isinstance(item, dict | list) for item in value.values())
 
 
 def _scalar(value: object, blobs: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""The visible part of a page: without boilerplate, with the content that a click opens.
+"""The visible part of a page: with the content that a click opens, without ways to other pages.
 
 Left out is what the page's own styles hide where no click and no script shows it: ``hidden``,
 ``aria-hidden``, ``display: none``, no size, and text in the colour of what is behind it.
@@ -13,13 +13,8 @@ from rag_app.documents.web.style_rules import hidden_selectors, matches
 
 _NOISE = {
     *("script", "style", "noscript", "template", "svg", "iframe", "object"),
-    *("nav", "footer", "aside", "select", "rt", "rp", "rtc", "datalist"),
+    *("nav", "select", "rt", "rp", "rtc", "datalist"),
 }
-_BESIDE = ["aside", "footer"]
-_SENTENCE = re.compile(r"[。．！？]|[.!?](?:\s|$)")
-_LEAST_PROSE, _MAIN_SHARE = 200, 0.5
-"""Characters in paragraphs that what is called beside a page's text has where it is that text, and
-their share of all of the page's."""
 _NOISE_ROLES = {"navigation", "contentinfo"}
 _FILLED_IN = {"text", "number", "date", "month", "time", "datetime-local", "tel", "email", "url"}
 """Fields of a form whose value a reader sees."""
@@ -63,12 +58,11 @@ _STYLED = ["style", "link"]
 
 
 def remove_unseen(soup: BeautifulSoup) -> None:
-    """Take out of a page what a reader never sees, or sees on every page of its site."""
+    """Take out of a page what a reader never sees, or only uses: menus, buttons, banners."""
     _write_fields(soup)
     _write_drawings(soup)
     for shadow in soup.find_all("template", shadowrootmode=True):  # it is shown where it stands
         shadow.name = "div"
-    _keep_prose(soup)
     reachable = set(_reachable(soup))
     scripted = soup.find("script") is not None
     by_rule = set() if scripted else hidden_selectors(soup)
@@ -82,21 +76,6 @@ def remove_unseen(soup: BeautifulSoup) -> None:
     ):
         if not tag.decomposed:  # with what it stood in
             tag.decompose()
-
-
-def _keep_prose(soup: BeautifulSoup) -> None:
-    """Make blocks of asides and footers that are the text of a page, or say whom it quotes."""
-    found = soup.find_all(_BESIDE)
-    least = max(_LEAST_PROSE, _MAIN_SHARE * len(soup.get_text(strip=True))) if found else 0
-    for tag in found:
-        if (tag.name == "footer" and tag.find_parent("blockquote")) or _prose(tag) >= least:
-            tag.name = "div"
-
-
-def _prose(part: Tag) -> int:
-    """Return how many characters the paragraphs with sentences have."""
-    texts = (paragraph.get_text(strip=True) for paragraph in part.find_all("p"))
-    return sum(len(text) for text in texts if _SENTENCE.search(text))
 
 
 def _write_fields(soup: BeautifulSoup) -> None:
@@ -177,8 +156,6 @@ def _panels_in_order(soup: BeautifulSoup) -> dict[int, Tag]:
 
 
 def _is_noise(tag: Tag, reachable: set[str]) -> bool:
-    if _is_note(tag):
-        return False
     if tag.name in _NOISE or tag.get("role") in _NOISE_ROLES:
         return True
     if _CONSENT.search(_names(tag)) or (tag.name == "dialog" and "cookie" in _names(tag).lower()):
@@ -205,12 +182,6 @@ def _is_aid(tag: Tag) -> bool:
     head = tag.find_parent(_HEADS)
     beside = head is not None and head.get_text(strip=True) != sign
     return beside or str(tag.get("href") or "").startswith("#")
-
-
-def _is_note(tag: Tag) -> bool:
-    """Return whether a tag is a footnote or a box of a book, which belong to its text."""
-    roles = f"{tag.get('epub:type') or ''} {tag.get('role') or ''}"
-    return tag.name == "aside" and (tag.has_attr("epub:type") or "doc-" in roles)
 
 
 def _is_unseen(tag: Tag, reachable: set[str], *, scripted: bool) -> bool:

@@ -460,19 +460,6 @@ def test_blocks_in_cells_do_not_touch_what_follows() -> None:
     assert page_markdown(page) == "人: 王; 话: 灯红闪 卡坏了 换卡 重下"
 
 
-def test_an_aside_that_is_the_text_is_read() -> None:
-    prose = "<p>水泵每周检查一次，发现漏水立即上报。</p>" * 20
-    beside = "<p>联系我们。</p>"
-    assert "水泵" in page_markdown(f"<aside>{prose}</aside>{beside}")
-    assert "水泵" in page_markdown(f"<article><h1>规程</h1><footer>{prose}</footer></article>")
-    assert "联系" not in page_markdown(f"{prose}<aside>{beside}</aside><footer>{beside}</footer>")
-
-
-def test_whom_a_page_quotes_is_read() -> None:
-    page = "<blockquote><p>安全第一。</p><footer>—— 厂长</footer></blockquote><footer>电话</footer>"
-    assert page_markdown(page) == "> 安全第一。\n>\n> —— 厂长"
-
-
 def test_cells_without_a_row_and_text_between_cells() -> None:
     page = "<table>单位：元<tr><th>项</th><th>价</th></tr><td>阀</td><td>30</td></tr>"
     page += "<tr><td>泵</td><td>90</td></tr><td>管</td><td>7</td></table>"

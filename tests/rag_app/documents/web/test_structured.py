@@ -33,6 +33,12 @@ def test_lines_of_json() -> None:
     assert read_json(lines.encode(), "a.jsonl").text == "n: 甲\nn: 乙"
 
 
+def test_a_long_list_of_names_has_a_line_for_each() -> None:
+    value = {"menu": {f"item{number}": f"第 {number} 项的名称，" * 3 for number in range(30)}}
+    lines = read_json(json.dumps(value).encode(), "a.json").text.split("\n")
+    assert lines[7] == "menu.item7: 第 7 项的名称，第 7 项的名称，第 7 项的名称，"
+
+
 def test_bytes_written_as_text_are_left_out_and_counted() -> None:
     value = {"a": "data:image/png;base64,AAAA", "b": "QUJD" * 100, "c": "文"}
     read = read_json(json.dumps(value).encode(), "a.json")
