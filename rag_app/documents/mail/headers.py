@@ -8,11 +8,12 @@ from email.utils import parsedate_to_datetime
 
 from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import decode
+from rag_app.documents.text import HAN
 from rag_app.documents.web.html import wider_charset
 from rag_app.errors import DocumentError
 
 _LONGEST_HEADER = 20_000
-_UTF8 = re.compile("[\u3400-\u9fff]|^[\0-\x7f\xc0-\xff]+$")
+_UTF8 = re.compile(f"[{HAN}]|^[\0-\x7f\xc0-\xff]+$")
 """What only UTF-8 is read as: Han, or Latin letters alone."""
 _CUT_WORD = re.compile(r"=\?[!-~]*|[!-~]{0,200}\?=(?![!-~])|[\w-]{3,20}\?[BQbq]\?[!-~]*")
 """What is left of an encoded word (RFC 2047) that can't be decoded."""

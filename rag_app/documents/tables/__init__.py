@@ -39,8 +39,8 @@ _MOST_CELLS = 200_000
 """Cells of a table that are looked at together; the rows below have the same head, one by one."""
 
 
-def table_lines(rows: Iterable[Row], *, head: int = 0) -> Iterator[str]:
-    """Yield the rows that are not empty as lines, each with the names of its columns.
+def table_lines(rows: Iterable[Row], *, head: int = 0) -> Generator[str, None, list[str]]:
+    """Yield the rows that are not empty as lines, and return the names of the columns of the last.
 
     The head is the first row of labels above columns of values, wherever it is: below title
     rows, after a form, or in two rows, whose names are joined (``支出/实际``). Where nothing tells,
@@ -51,7 +51,16 @@ def table_lines(rows: Iterable[Row], *, head: int = 0) -> Iterator[str]:
         rows: The rows of the table.
         head: As many rows the file itself calls the head, believed where nothing else tells.
     """
-    yield from _table_lines(rows, head)
+    named, names = head, list[str]()
+    rows = (row for row in rows if not _is_continued(row))
+    for filled, group in groupby(rows, key=lambda row: any(cell.strip() for cell in row)):
+        if filled:
+            block = ([one_line(cell) for cell in row] for row in group)
+            names = yield from _block_lines(_first_rows(block), names, named)
+            for row in block:
+                yield from [named_row(names, row)] if names else plain_lines([row])
+            named = 0
+    return names
 
 
 def lines_below(
@@ -64,7 +73,7 @@ def lines_below(
         head: What the part before it returned; None where this is the first.
     """
     if head is None:
-        lines = _table_lines(rows)
+        lines = table_lines(rows)
         found: list[str] = []
         while True:
             try:
@@ -95,19 +104,6 @@ def form_lines(rows: Sequence[Row]) -> list[str]:
     if not any(name for name, _ in parts):
         return list(plain_lines(block))
     return [line for name, part in parts for line in [*filter(None, [name]), *form_lines(part)]]
-
-
-def _table_lines(rows: Iterable[Row], named: int = 0) -> Generator[str, None, list[str]]:
-    head: list[str] = []
-    rows = (row for row in rows if not _is_continued(row))
-    for filled, group in groupby(rows, key=lambda row: any(cell.strip() for cell in row)):
-        if filled:
-            block = ([one_line(cell) for cell in row] for row in group)
-            head = yield from _block_lines(_first_rows(block), head, named)
-            for row in block:
-                yield from [named_row(head, row)] if head else plain_lines([row])
-            named = 0
-    return head
 
 
 def _first_rows(rows: Iterator[list[str]]) -> list[list[str]]:
@@ -154,7 +150,7 @@ def _first_table_lines(
     body = _without_zero(block[titles:])
     tables = side_by_side(body) or _parts_of_form(body)
     for table in tables:
-        yield from _table_lines(table)
+        yield from table_lines(table)
     if tables:
         return [], []
     start, stop = head_rows(body)

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 
 Row = Sequence[str]
 
+MOST_SPAN = 1000
+"""Columns (HTML's own limit) or rows that a cell may cover."""
+
 
 class Covered(str):
     """The text of a merged cell in a cell that it covers beside it, which lines of rows skip.
@@ -61,6 +64,16 @@ def filled_cells(row: Row) -> list[str]:
 def one_line(cell: str) -> str:
     """Return a cell, of its kind, without line breaks and runs of spaces."""
     return type(cell)(" ".join(cell.split()))
+
+
+def span_of(written: str) -> int:
+    """Return how many columns or rows a merged cell covers, as a file says; 1 if it is no number.
+
+    Example:
+        >>> span_of("3"), span_of("3em"), span_of("100000")
+        (3, 1, 1)
+    """
+    return min(max(int(written), 1), MOST_SPAN) if written.isdecimal() and len(written) < 6 else 1
 
 
 def spanned(text: str, columns: int) -> list[str]:

@@ -9,13 +9,9 @@ from markdownify import MarkdownConverter
 
 from rag_app.documents.number_formats.numerals import numeral
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import MergedCells
+from rag_app.documents.tables.cells import MOST_SPAN, MergedCells, span_of
+from rag_app.documents.web.html import BLOCKS
 
-_BLOCKS = {
-    *("br", "p", "div", "li", "ul", "ol", "dl", "dt", "dd", "pre", "table", "tr", "td", "th", "hr"),
-    *("blockquote", "section", "figure", "figcaption", "details", "summary", "center", "address"),
-    *("h1", "h2", "h3", "h4", "h5", "h6"),
-}
 _CELLS = ["td", "th"]
 _FLOW = ["table", "h1", "h2", "h3", "h4", "h5", "h6", "article", "section", "form"]
 """What stands in the cells of a table that only lays out a page."""
@@ -34,8 +30,6 @@ _NUMERALS = {
 }
 """How a list counts (HTML's type, or CSS) → numbering format."""
 _COUNTED = re.compile(r"list-style(?:-type)?\s*:\s*([\w-]+)")
-_MOST_SPAN = 1000
-"""Columns (HTML's own limit) or rows that a cell may cover."""
 _MOST_CHARACTERS = 20_000_000
 """Characters of a table; spans multiply them."""
 
@@ -229,8 +223,8 @@ def _labels_marked(tags: list[Tag]) -> Iterator[_Cell]:
 def _span(tag: Tag, name: str) -> int:
     value = str(tag.get(name, "1")).strip()
     if name == "rowspan" and value == "0":  # to the end of its group
-        return _MOST_SPAN
-    return min(max(int(value), 1), _MOST_SPAN) if value.isdecimal() and len(value) < 6 else 1
+        return MOST_SPAN
+    return span_of(value)
 
 
 def _flat(tag: Tag) -> str:
@@ -247,4 +241,4 @@ def _flat(tag: Tag) -> str:
 
 
 def _is_block(node: object) -> bool:
-    return isinstance(node, Tag) and node.name in _BLOCKS
+    return isinstance(node, Tag) and node.name in BLOCKS

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from string import ascii_lowercase, ascii_uppercase
 
 from rag_app.documents.text import superscript
-from rag_app.documents.web.html import page_markdown
+from rag_app.documents.web.html import BLOCKS, page_markdown
 
 _FENCED = (
     r"^[ \t>]*(?P<fence>`{3,}(?=[^`\n]*$)|~{3,}).*(?s:.*?)(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"
@@ -60,12 +60,6 @@ _LEAD = re.compile(r"[ \t>]{0,200}")
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 """Small letters in the same places; some others become two."""
 _NAMES = re.compile(r"<(/?)([a-z][a-z0-9]*)")
-_BREAKS = frozenset(
-    """
-    br hr p div center li ul ol dl dt dd tr details summary blockquote figure figcaption
-    section article header footer nav main aside
-    """.split()  # noqa: SIM905
-)
 _VOID = frozenset({"br", "hr", "img", "wbr", "input", "source"})
 """Elements of HTML that have no end."""
 _PAIRED = frozenset(
@@ -73,7 +67,7 @@ _PAIRED = frozenset(
     span font a b i u s em strong small big sub sup kbd mark ins del picture video audio iframe
     cite abbr ruby rt rp rb button label nobr tt samp var q
     """.split()  # noqa: SIM905
-).union(_BREAKS - _VOID)
+).union(BLOCKS - _VOID)
 """Those with an end, where there is one, which Markdown shows without their tags."""
 _FIELD = r"(?:[^\W\d][\w .-]{0,40}|\"[^\"\n]{1,40}\"|'[^'\n]{1,40}')[ \t]*[:=].*"
 _FRONT = re.compile(
@@ -155,7 +149,7 @@ def _line_before(text: str, at: int) -> str:
 
 def _in_place_of(name: str, close: str, *, in_line: bool) -> str:
     """Return what stands for a tag of HTML in a text."""
-    if name not in _BREAKS:
+    if name not in BLOCKS:
         return ""
     if in_line:
         return " "

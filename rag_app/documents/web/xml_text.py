@@ -12,8 +12,8 @@ from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.markup.mediawiki import mediawiki_markdown
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import MergedCells
-from rag_app.documents.text import clean
+from rag_app.documents.tables.cells import MergedCells, span_of
+from rag_app.documents.text import HAN, HAN_CHARACTER, clean
 from rag_app.documents.web.html import declared_charset, page_markdown, words_of_markup
 from rag_app.documents.web.structured import is_blob, notes_of_blobs
 
@@ -36,14 +36,13 @@ _SAYING = frozenset({"text", "title", "label", "name", "value", "note", "_note",
 """Attributes of XML that hold words for readers."""
 _NAMING = frozenset({"name", "key"})
 """Attributes that say what the text of their element is."""
-_HAN = re.compile("[\u3400-\u9fff]")
-_WORDS = re.compile(r"[\u3400-\u9fff]|\w\s+\w")
+_WORDS = re.compile(rf"[{HAN}]|\w\s+\w")
 """A name that is none of programs."""
 _DRAWINGS = frozenset({"mxfile", "mxGraphModel"})
 _MOST_DRAWN = 20_000_000
 """Bytes of a drawing that is packed."""
-_MOST_SPAN, _MOST_CELLS = 100, 200_000
-"""Columns or rows that a cell of a book covers, and cells of a table in which they do."""
+_MOST_CELLS = 200_000
+"""Cells of a table of a book in which one may cover others."""
 
 
 class _Export(NamedTuple):
@@ -208,11 +207,7 @@ def _spans(cell: "_Element") -> tuple[int, int]:
         columns = str(int(end) - int(begin) + 1)
     if more.isdecimal() and more != "0":
         rows = str(int(more) + 1)
-    return _small(columns), _small(rows)
-
-
-def _small(number: str) -> int:
-    return min(max(int(number), 1), _MOST_SPAN) if number.isdecimal() and len(number) < 6 else 1
+    return span_of(columns), span_of(rows)
 
 
 def _label(element: "_Element") -> str:
@@ -242,7 +237,7 @@ def _said(element: "_Element") -> dict[str, str]:
     said = {
         key.rpartition("}")[2]: text
         for key, text in _attributes(element).items()
-        if text and (key in _SAYING or _HAN.search(text))
+        if text and (key in _SAYING or HAN_CHARACTER.search(text))
     }
     is_link = str(element.tag).endswith("link")  # whose title is that of another file
     is_code = said.keys() == {"name"} and not _WORDS.search(said["name"])
