@@ -5,7 +5,7 @@ Code, in blocks and in lines, is as it was: what looks like HTML there is none.
 
 import html
 import re
-from collections.abc import Iterator
+from collections import defaultdict
 from string import ascii_lowercase, ascii_uppercase
 
 from rag_app.documents.text import superscript
@@ -59,16 +59,17 @@ _IN_PARAGRAPH = {
 _LEAD = re.compile(r"[ \t>]{0,200}")
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 """Small letters in the same places; some others become two."""
-_NAMES = re.compile(r"<(/?)([a-z][a-z0-9]*)")
 _VOID = frozenset({"br", "hr", "img", "wbr", "input", "source"})
 """Elements of HTML that have no end."""
 _PAIRED = frozenset(
     """
     span font a b i u s em strong small big sub sup kbd mark ins del picture video audio iframe
-    cite abbr ruby rt rp rb button label nobr tt samp var q
+    cite abbr ruby rt rp rb button label nobr tt samp var code q
     """.split()  # noqa: SIM905
 ).union(BLOCKS - _VOID)
-"""Those with an end, where there is one, which Markdown shows without their tags."""
+"""Those with an end."""
+_LEFT_OPEN = frozenset({"p", "li", "dt", "dd", "tr", "td", "th"})
+"""Those whose end may be left out."""
 _FIELD = r"(?:[^\W\d][\w .-]{0,40}|\"[^\"\n]{1,40}\"|'[^'\n]{1,40}')[ \t]*[:=].*"
 _FRONT = re.compile(
     rf"\A(?:---[ \t]*\n(?=\S)((?:(?:{_FIELD}|(?:[ \t#\]}}]|-[ \t]).*)?\n)+?)(?:---|\.{{3}})"
@@ -102,41 +103,73 @@ def shown_markdown(text: str) -> str:
     return "\n\n".join(filter(None, [f"# {title[2].strip()}", fields, body]))
 
 
-def _shown(text: str) -> Iterator[str]:
-    """Yield the pieces of Markdown, what it does not show left out."""
+def _shown(text: str) -> list[str]:
+    """Return the pieces of Markdown, what it does not show left out."""
     lowered = text.translate(_LOWER)
     last = {start: lowered.rfind(end) for start, end in _ENDS.items()}
-    tags = set(_NAMES.findall(lowered))
+    pieces: list[str] = []
+    tags = _Tags(pieces)
     at = before = line = 0
     while part := _PARTS.search(text, at):
-        yield text[at : part.start()]
+        pieces.append(text[at : part.start()])
         line = max(line, text.rfind("\n", before, part.start()) + 1)
         at, before = part.end(), part.start()
+        begins_line = _LEAD.fullmatch(text, line, before) is not None
         if part["hidden"]:
             start = part[0].lower().rstrip(">").rstrip()
-            begins_line = _LEAD.fullmatch(text, line, before) and at <= last[start]
-            end = (_ANYWHERE if begins_line else _IN_PARAGRAPH)[start].match(lowered, at)
+            anywhere = begins_line and at <= last[start]
+            end = (_ANYWHERE if anywhere else _IN_PARAGRAPH)[start].match(lowered, at)
             at = end.end() if end else at
-            yield "" if end else part[0]
-        elif part["page"]:
-            yield f"\n\n{page_markdown(part[0])}\n\n"
-        elif part["raised"]:
-            yield superscript(part["raised"])
+            pieces.append("" if end else part[0])
         elif part["tag"]:
-            name = part["name"].lower()
-            is_whole = name in _VOID or (name in _PAIRED and {("", name), ("/", name)} <= tags)
             in_line = text[line : line + 1] in {"|", "#"}  # a row or a heading ends with its line
-            yield _in_place_of(name, part["close"], in_line=in_line) if is_whole else part[0]
-        elif part["named"]:
-            yield "" if text[line] == "#" else part[0]
-        elif part["entity"]:
-            yield html.unescape(part[0])
+            tags.append(part, begins_line=begins_line, in_line=in_line)
         elif part["indented"] and _IN_LIST.match(_line_before(text, part.start())):
-            yield part[0][0]
+            pieces.append(part[0][0])
             at = part.start() + 1
-        elif part["code"] or part["indented"]:
-            yield part[0]
-    yield text[at:]
+        else:
+            pieces.append(_in_place_of(part, in_heading=text[line] == "#"))
+    return [*pieces, text[at:]]
+
+
+def _in_place_of(part: "re.Match[str]", *, in_heading: bool) -> str:
+    """Return what stands for a part of a text: code is as it was, attributes say nothing."""
+    if part["page"]:
+        return f"\n\n{page_markdown(part[0])}\n\n"
+    if part["raised"]:
+        return superscript(part["raised"])
+    if part["entity"]:
+        return html.unescape(part[0])
+    is_left = part["code"] or part["indented"] or (part["named"] and not in_heading)
+    return part[0] if is_left else ""
+
+
+class _Tags:
+    """The tags of HTML in a text: those with both halves, and those that need but one.
+
+    Others are names that a writer put between the same signs, as in ``use <label> here``.
+    """
+
+    def __init__(self, pieces: list[str]) -> None:
+        self._pieces = pieces
+        self._open: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        """Name → where tags are among the pieces that have no end yet, and what stands for them."""
+
+    def append(self, part: "re.Match[str]", *, begins_line: bool, in_line: bool) -> None:
+        """Append a tag to the pieces."""
+        name, close = part["name"].lower(), part["close"]
+        shown = _in_place_of_tag(name, close, in_line=in_line)
+        known = name in _VOID or name in _PAIRED
+        alone = begins_line and name in (BLOCKS if close else _LEFT_OPEN)
+        alone = alone or name in _VOID or "=" in part[0] or part[0].endswith("/>")
+        if close and name in self._open:
+            alone = True
+            if waiting := self._open[name]:
+                at, opening = waiting.pop()
+                self._pieces[at] = opening
+        elif known and not close:
+            self._open[name].append((len(self._pieces), shown))
+        self._pieces.append(shown if known and alone else part[0])
 
 
 def _line_before(text: str, at: int) -> str:
@@ -147,7 +180,7 @@ def _line_before(text: str, at: int) -> str:
     return text[text.rfind("\n", 0, end) + 1 : end]
 
 
-def _in_place_of(name: str, close: str, *, in_line: bool) -> str:
+def _in_place_of_tag(name: str, close: str, *, in_line: bool) -> str:
     """Return what stands for a tag of HTML in a text."""
     if name not in BLOCKS:
         return ""

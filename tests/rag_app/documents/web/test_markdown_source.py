@@ -93,3 +93,17 @@ def test_types_are_no_tags() -> None:
 )
 def test_front_matter(text: str, right: str) -> None:
     assert shown_markdown(text) == right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("用 <label> 元素，如<label>姓名</label>。", "用 <label> 元素，如姓名。"),
+        ("<b>先</b>断电 <b>。", "先断电 <b>。"),
+        ('见<a name="a">附录 <sup class="new" />', "见附录 "),
+        ("参数 <code>--all</code>", "参数 --all"),
+        ("<p>甲\n<p>乙\n", "\n甲\n\n乙\n"),
+    ],
+)
+def test_names_between_the_signs_of_tags_are_left(text: str, right: str) -> None:
+    assert "".join(shown_markdown(text)) == right
