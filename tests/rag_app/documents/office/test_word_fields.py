@@ -72,38 +72,6 @@ def test_equations_without_end_are_bounded() -> None:
     assert len(eq_text(r"\f(" * 10_000)) < 1000
 
 
-def test_controls_show_the_data_that_they_are_bound_to() -> None:
-    item = '<c:deal xmlns:c="urn:x"><c:buyer>北辰钢构</c:buyer><c:kind>2</c:kind></c:deal>'
-    described = (
-        '<ds:item xmlns:ds="http://schemas.openxmlformats.org/officeDocument/2006/customXml" '
-        'ds:itemID="{A1}"/>'
-    )
-    related = (
-        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
-        '<Relationship Id="rId1" Type="x/customXmlProps" Target="props.xml"/></Relationships>'
-    )
-
-    def control(path: str, kind: str, shown: str) -> str:
-        bound = f'<w:dataBinding w:prefixMappings="xmlns:n=\'urn:x\'" w:xpath="/n:deal/{path}"'
-        properties = f'<w:sdtPr>{bound} w:storeItemID="{{a1}}"/>{kind}</w:sdtPr>'
-        return f"<w:sdt>{properties}<w:sdtContent>{run(shown)}</w:sdtContent></w:sdt>"
-
-    kinds = '<w:listItem w:value="2" w:displayText="二级"/>'
-    body = control("n:buyer", "<w:text/>", "旧买方") + run("，")
-    body += control("n:kind", f"<w:dropDownList>{kinds}</w:dropDownList>", "请选择")
-    body += control("n:lost", "<w:text/>", "，如旧") + control("n:lost[", "<w:text/>", "。")
-    body += control("n:buyer[count(//*)>0]", "<w:text/>", "完")  # a path that may take long
-    parts = {
-        "customXml/item1.xml": item,
-        "customXml/props.xml": described,
-        "customXml/_rels/item1.xml.rels": related,
-    }
-    assert (
-        read_docx(word_file(f"<w:p>{body}</w:p>", parts), "a.docx").text
-        == "北辰钢构，二级，如旧。完"
-    )
-
-
 def test_the_looks_of_styles_count_for_their_runs() -> None:
     def style(kind: str, name: str, look: str) -> str:
         return f'<w:style w:type="{kind}" w:styleId="{name}"><w:rPr>{look}</w:rPr></w:style>'
