@@ -232,7 +232,7 @@ def _recurs(body: Sequence[Row]) -> bool:
     below = [row for row in body[1 : 1 + _SAMPLE] if list(row) != list(body[0])]
     for at, cell in enumerate(body[0]):
         cells = [row[at] for row in below if at < len(row)]
-        beside = sum(isinstance(each, Continued) for each in cells)
+        beside = sum(isinstance(each, Continued) and each == cell for each in cells)
         if cell and beside > 1 and beside >= min(_DEEPEST_HEAD, len(below)):
             return True
         cells = [each for each in cells if not isinstance(each, (Continued, Covered))]

@@ -174,6 +174,13 @@ from rag_app.documents.tables.cells import Continued, Covered
             id="a list with its name beside all its rows",
         ),
         pytest.param(
+            [["类别", "品种", "产地"], ["水果", "苹果", "烟台"], [Continued("水果"), "梨", "砀山"],
+             [Continued("水果"), "桃", "阳山"], [Continued("水果"), "枣", "沧州"]],
+            ["类别: 水果; 品种: 苹果; 产地: 烟台", "类别: 水果; 品种: 梨; 产地: 砀山",
+             "类别: 水果; 品种: 桃; 产地: 阳山", "类别: 水果; 品种: 枣; 产地: 沧州"],
+            id="a group's name beside many rows of texts",
+        ),
+        pytest.param(
             [["时间", Covered("时间"), "内容"], ["第一周", "星期一", ""],
              [Continued("第一周"), "星期二", ""], [Continued("第一周"), "星期三", ""],
              ["周末", Covered("周末"), ""]],
