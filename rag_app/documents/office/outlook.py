@@ -38,6 +38,8 @@ _DICTIONARY = (
     b"\r\n\\par \\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx"
 )
 """What compressed RTF refers to at its start (MS-OXRTFCP, 2.1.2.1)."""
+_WINDOW = 4096
+"""Bytes back to which compressed RTF refers."""
 _MOST_UNPACKED = 64 * 2**20
 _SECTOR = 512
 """Bytes; a compound file is a whole number of them (MS-CFB, 2.2)."""
@@ -188,30 +190,28 @@ def uncompressed_rtf(data: bytes) -> bytes:
     size, kind = struct.unpack_from("<I4s", data, 4) if len(data) >= 16 else (0, b"")
     if kind != b"LZFu":
         return data[16:]
-    window = bytearray(_DICTIONARY.ljust(4096, b"\0"))
-    at, write, out = 16, len(_DICTIONARY), bytearray()
-    limit = min(size, _MOST_UNPACKED)
-    while at < len(data) and len(out) < limit:
+    text = bytearray(_DICTIONARY)
+    limit = len(text) + min(size, _MOST_UNPACKED)
+    for item, refers in _compressed_items(data, 16):
+        if not item or len(text) >= limit:
+            break
+        if not refers:
+            text += item
+            continue
+        reference = int.from_bytes(item, "big")
+        back = (len(text) - (reference >> 4)) % _WINDOW
+        if not back:  # the end
+            break
+        for _ in range((reference & 15) + 2):
+            text.append(text[-back] if back <= len(text) else 0)
+    return bytes(text[len(_DICTIONARY) :])
+
+
+def _compressed_items(data: bytes, at: int) -> Iterator[tuple[bytes, bool]]:
+    """Yield the items from there on, and whether they refer to text before: bits say, by eights."""
+    while at < len(data):
         flags, at = data[at], at + 1
         for bit in range(8):
-            if at >= len(data) or len(out) >= limit:
-                break
-            if not flags >> bit & 1:
-                run, at = data[at : at + 1], at + 1
-            else:
-                reference = int.from_bytes(data[at : at + 2], "big")
-                at += 2
-                start = reference >> 4
-                if start == write % 4096:  # the end
-                    return bytes(out)
-                run = b""
-                for step in range((reference & 15) + 2):
-                    byte = window[(start + step) % 4096]
-                    window[write % 4096] = byte
-                    write += 1
-                    out.append(byte)
-            for byte in run:
-                window[write % 4096] = byte
-                write += 1
-                out.append(byte)
-    return bytes(out)
+            refers = bool(flags >> bit & 1)
+            yield data[at : at + 1 + refers], refers
+            at += 1 + refers

@@ -138,19 +138,21 @@ def rewritten(data: bytes, part: Callable[[str, bytes], bytes | None] | None = N
     with zipfile.ZipFile(BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
         for item in old.infolist():
             if item.file_size > LARGE and not item.filename.endswith("/styles.xml"):
-                copy = zipfile.ZipInfo(plain_name(item.filename))
-                copy.compress_type = zipfile.ZIP_DEFLATED
-                with old.open(item) as source, new.open(copy, "w") as target:
-                    shutil.copyfileobj(source, target)
+                _copy(old, item, new)
                 continue
-            content: bytes | None = old.read(item)
-            if item.filename.endswith((".xml", ".rels")):
-                content = _transitional(content or b"")
-            if part is not None:
-                content = part(item.filename, content or b"")
+            is_xml = item.filename.endswith((".xml", ".rels"))
+            before = _transitional(old.read(item)) if is_xml else old.read(item)
+            content = before if part is None else part(item.filename, before)
             if content is not None:
                 new.writestr(plain_name(item.filename), content)
     return file.getvalue()
+
+
+def _copy(old: zipfile.ZipFile, item: zipfile.ZipInfo, new: zipfile.ZipFile) -> None:
+    copy = zipfile.ZipInfo(plain_name(item.filename))
+    copy.compress_type = zipfile.ZIP_DEFLATED
+    with old.open(item) as source, new.open(copy, "w") as target:
+        shutil.copyfileobj(source, target)
 
 
 def plain_name(part: str) -> str:

@@ -33,7 +33,7 @@ from rag_app.documents.office.package import (
 from rag_app.documents.office.shape_order import in_reading_order
 from rag_app.documents.office.white_text import remove_white_text
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import spanned
+from rag_app.documents.tables.cells import cover
 from rag_app.documents.text import clean, join_pages, one_blank_line, remark, superscript
 
 if TYPE_CHECKING:
@@ -316,12 +316,8 @@ def _piece(element: Any) -> str:
 def _table_rows(table: Any) -> list[list[str]]:
     """Return the cells of a table; a merged cell's text is in each cell that it covers."""
     rows = [[_frame_text(cell) for cell in row.cells] for row in table.rows]
-    for number, row in enumerate(table.rows):
-        for column, cell in enumerate(row.cells):
+    for top, row in enumerate(table.rows):
+        for left, cell in enumerate(row.cells):
             if cell.is_merge_origin:
-                for down in range(cell.span_height):
-                    at = rows[number + down]
-                    at[column : column + cell.span_width] = spanned(
-                        rows[number][column], cell.span_width
-                    )
+                cover(rows[top : top + cell.span_height], left, left + cell.span_width)
     return rows

@@ -22,7 +22,7 @@ from rag_app.documents.sheets.old_records import (
     without_names_and_comments,
 )
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import Continued, HiddenColumns, spanned
+from rag_app.documents.tables.cells import HiddenColumns, cover
 from rag_app.documents.text import clean, remark, shown
 from rag_app.errors import DocumentError
 
@@ -175,9 +175,7 @@ def _rows(book: "Book", sheet: "Sheet") -> list[list[str]]:
         merged += (bottom - top) * (right - left) * len(text)
         if not text or merged > _MOST_MERGED:
             continue
-        for at, row in enumerate(rows[top:bottom]):
-            row.extend([""] * (right - len(row)))
-            row[left:right] = spanned(Continued(text) if at else text, right - left)
+        cover(rows[top:bottom], left, right)
     return rows
 
 

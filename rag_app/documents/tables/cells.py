@@ -81,6 +81,21 @@ def spanned(text: str, columns: int) -> list[str]:
     return [text, *[Covered(text)] * (columns - 1)]
 
 
+def cover(rows: Sequence[list[str]], left: int, right: int) -> None:
+    """Put the text of a merged cell in all that it covers: the columns of rows from its first on.
+
+    Example:
+        >>> rows = [["产地", "价格", ""], ["天津"]]
+        >>> cover(rows, 1, 3)
+        >>> rows
+        [['产地', '价格', '价格'], ['天津', '价格', '价格']]
+    """
+    text = rows[0][left]
+    for at, row in enumerate(rows):
+        row.extend([""] * (right - len(row)))
+        row[left:right] = spanned(Continued(text) if at else text, right - left)
+
+
 class HiddenColumns(set[int]):
     """Columns, from 0, that are left out of the rows of a sheet.
 
