@@ -10,7 +10,7 @@ from rag_app.documents.sheets.table_bounds import TableBounds
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import lines_of
 
-_DELIMITERS = ",;\t|，；^~"
+_DELIMITERS = ",;\t|，；^"
 _MARK = re.compile(r'"?sep=([^\r\n])"?(?:\r\n?|\n)', re.IGNORECASE)
 _AS_TEXT = re.compile(r'="([^"]*)"')
 """What keeps Excel from taking digits for a number."""
@@ -28,12 +28,9 @@ def read_csv(text: str, name: str) -> str:
         delimiter, text = mark[1], text[mark.end() :]
     else:
         delimiter = _delimiter(text)
-    quote = "'" if _is_quoted(text, delimiter) else '"'
     bounds = TableBounds(name)
     lines = (f"{line}\n" for line in lines_of(text))
-    rows = counted(
-        csv.reader(lines, delimiter=delimiter, quotechar=quote, skipinitialspace=True), "rows"
-    )
+    rows = counted(csv.reader(lines, delimiter=delimiter, skipinitialspace=True), "rows")
     try:
         return "\n".join(bounds.lines(table_lines(bounds.rows(map(_values, rows)))))
     except csv.Error:  # a quote that never closes: no table, but text all the same
@@ -42,14 +39,6 @@ def read_csv(text: str, name: str) -> str:
 
 def _values(row: list[str]) -> list[str]:
     return [text[1] if (text := _AS_TEXT.fullmatch(cell.strip())) else cell for cell in row]
-
-
-def _is_quoted(text: str, delimiter: str) -> bool:
-    """Return whether single quotes are around the values of each line."""
-    sample = (line.strip() for line in lines_of(text) if line.strip())
-    lines = list(islice(sample, _SAMPLE_LINES))
-    between = f"'{delimiter}'"
-    return all(line[0] == line[-1] == "'" and between in line for line in lines)
 
 
 def _delimiter(text: str) -> str:
@@ -65,8 +54,6 @@ def _delimiter(text: str) -> str:
         if not widths:
             return 0.0, 0
         width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
-        if delimiter == "~" and width < 3:  # from ~ to
-            return 0.0, 0
         return count / len(rows), width
 
     return max(_DELIMITERS, key=agreement)
