@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.ocr_lines import Line, characters_of, sizes_of, skew
-from rag_app.documents.pdf.characters import Char, PageCharacters, Space
+from rag_app.documents.pdf.characters import LONGEST_SIDE, Char, PageCharacters, Space
 from rag_app.documents.pdf.page_text import INSTALL_OCR, page_of, text_of
-from rag_app.documents.pdf.reader import LONGEST_SIDE, ReadPicture
+from rag_app.documents.pdf.reader import ReadPicture
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 from rag_app.settings import OcrMode

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_app.documents.pdf.reader import LONGEST_SIDE
+from rag_app.documents.pdf.characters import LONGEST_SIDE
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 

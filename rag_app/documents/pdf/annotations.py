@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from ctypes import byref, cast, create_string_buffer
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from pypdfium2 import PdfPage
+from pypdfium2 import raw as pdfium
 
 from rag_app.documents.pdf.bidi import is_rtl, logical_order
 from rag_app.documents.pdf.characters import Char, Space, turned_upright
 from rag_app.documents.text import is_wide, remark
 
-if TYPE_CHECKING:
-    from pypdfium2 import PdfPage
-
+_NAMES = "TEXT HIGHLIGHT UNDERLINE SQUIGGLY STRIKEOUT CARET INK SQUARE CIRCLE POLYGON POLYLINE LINE"
+_COMMENTING = {getattr(pdfium, f"FPDF_ANNOT_{name}") for name in _NAMES.split()}
+"""Kinds of annotations that are comments."""
 _MOST = 5000
 """Annotations of a page that are looked at."""
 _LONGEST = 20_000
@@ -44,10 +47,8 @@ class Annotations(NamedTuple):
     """Places of those whose text is only drawn."""
 
 
-def annotations(page: "PdfPage") -> Annotations:
+def annotations(page: PdfPage) -> Annotations:
     """Return what is on a page beside its content, and the comments on it."""
-    from pypdfium2 import raw as pdfium
-
     shown: list[Written] = []
     comments: list[Written] = []
     drawn: list[int] = []
@@ -70,7 +71,7 @@ def annotations(page: "PdfPage") -> Annotations:
                 shown += said
             elif kind == pdfium.FPDF_ANNOT_STAMP:
                 drawn += [number] if _holds_text(item) else []
-            elif kind in _commenting() and (text := _entry(item, b"Contents").strip()):
+            elif kind in _COMMENTING and (text := _entry(item, b"Contents").strip()):
                 author = _entry(item, b"T").strip()
                 comments += _placed(item, remark(" ".join(text.split()), author))
         finally:
@@ -78,10 +79,8 @@ def annotations(page: "PdfPage") -> Annotations:
     return Annotations(shown, comments, drawn)
 
 
-def _draws_text(page: "PdfPage", item: object) -> bool:
+def _draws_text(page: PdfPage, item: object) -> bool:
     """Return whether a field for text or a signature without a value shows text all the same."""
-    from pypdfium2 import raw as pdfium
-
     if page.formenv is None or not _holds_text(item):
         return False
     form = page.formenv.raw
@@ -92,8 +91,6 @@ def _draws_text(page: "PdfPage", item: object) -> bool:
 
 def _holds_text(item: object) -> bool:
     """Return whether an annotation draws text, or a form that may hold some."""
-    from pypdfium2 import raw as pdfium
-
     count = min(pdfium.FPDFAnnot_GetObjectCount(item), _LONGEST)
     objects = (pdfium.FPDFAnnot_GetObject(item, at) for at in range(count))
     return any(
@@ -124,27 +121,15 @@ def _width(char: str) -> float:
     return 1.0 if is_wide(char) else 0.5
 
 
-def _commenting() -> set[int]:
-    from pypdfium2 import raw as pdfium
-
-    names = "TEXT HIGHLIGHT UNDERLINE SQUIGGLY STRIKEOUT CARET INK SQUARE CIRCLE POLYGON"
-    names += " POLYLINE LINE"
-    return {getattr(pdfium, f"FPDF_ANNOT_{name}") for name in names.split()}
-
-
 def _placed(item: object, text: str) -> list[Written]:
-    from pypdfium2 import raw as pdfium
-
     box = pdfium.FS_RECTF()
     if not text.strip() or not pdfium.FPDFAnnot_GetRect(item, byref(box)):
         return []
     return [Written(text, box.left, box.bottom, box.right, box.top)]
 
 
-def _field_value(page: "PdfPage", item: object) -> str:
+def _field_value(page: PdfPage, item: object) -> str:
     """Return what a field shows: text, a tick, or what was chosen."""
-    from pypdfium2 import raw as pdfium
-
     if page.formenv is None:
         return ""
     form = page.formenv.raw
@@ -167,15 +152,11 @@ def _field_value(page: "PdfPage", item: object) -> str:
 
 
 def _entry(item: object, key: bytes) -> str:
-    from pypdfium2 import raw as pdfium
-
     return wide_text(lambda *to: pdfium.FPDFAnnot_GetStringValue(item, key, *to))
 
 
 def wide_text(read: Callable[..., int]) -> str:
     """Return a string of PDFium's, which it writes as UTF-16 into a buffer."""
-    from pypdfium2 import raw as pdfium
-
     size = min(read(None, 0), _LONGEST)
     buffer: Any = create_string_buffer(size + 2)
     read(cast(buffer, pdfium.POINTER(pdfium.FPDF_WCHAR)), size)

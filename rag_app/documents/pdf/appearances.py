@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+
+from pypdfium2 import PdfDocument, PdfiumError
+from pypdfium2 import raw as pdfium
 
 from rag_app.documents.pdf.characters import PageCharacters
 from rag_app.documents.pdf.text_layer import page_characters
-
-if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument
 
 _MOST_OBJECTS = 50_000
 """Objects of a page; a plan of more is not taken apart."""
@@ -41,16 +40,11 @@ class Appearances:
             number: That of the page, from 0.
             drawn: The annotations' places on it.
         """
-        from pypdfium2 import PdfiumError
-
         with suppress(PdfiumError):  # what is damaged costs only itself
             return self._drawn(number, drawn) if drawn else PageCharacters([])
         return PageCharacters([])
 
     def _drawn(self, number: int, drawn: Sequence[int]) -> PageCharacters:
-        from pypdfium2 import PdfDocument
-        from pypdfium2 import raw as pdfium
-
         self._document = self._document or PdfDocument(self._data)
         page = self._document[number]
         try:

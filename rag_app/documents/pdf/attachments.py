@@ -1,13 +1,12 @@
 """Files that a PDF brings with it: invoices as XML, tables, the documents of a portfolio."""
 
 from ctypes import byref, c_ulong, create_string_buffer
-from typing import TYPE_CHECKING
+
+from pypdfium2 import PdfDocument, PdfPage
+from pypdfium2 import raw as pdfium
 
 from rag_app.documents.pdf.annotations import wide_text
 from rag_app.documents.text import shown
-
-if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument, PdfPage
 
 _MOST = 200
 """Files of a document, and annotations of a page that are looked at."""
@@ -26,17 +25,13 @@ class Attachments:
         self._unread: list[str] = []
         self._left = _MOST_BYTES
 
-    def add_from(self, document: "PdfDocument") -> None:
+    def add_from(self, document: PdfDocument) -> None:
         """Add the files that stand on none of its pages."""
-        from pypdfium2 import raw as pdfium
-
         for number in range(min(pdfium.FPDFDoc_GetAttachmentCount(document.raw), _MOST)):
             self._add(pdfium.FPDFDoc_GetAttachment(document.raw, number))
 
-    def add_pinned_to(self, page: "PdfPage") -> None:
+    def add_pinned_to(self, page: PdfPage) -> None:
         """Add the files that readers have pinned to a page."""
-        from pypdfium2 import raw as pdfium
-
         for number in range(min(pdfium.FPDFPage_GetAnnotCount(page.raw), _MOST)):
             item = pdfium.FPDFPage_GetAnnot(page.raw, number)
             if not item:
@@ -53,8 +48,6 @@ class Attachments:
 
     def _add(self, item: object) -> None:
         """Add a file, given PDFium's pointer to it, if it holds anything."""
-        from pypdfium2 import raw as pdfium
-
         size = c_ulong()
         if not item or not pdfium.FPDFAttachment_GetFile(item, None, 0, byref(size)):
             return

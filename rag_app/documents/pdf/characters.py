@@ -12,6 +12,8 @@ from rag_app.documents.encodings.legibility import (
 )
 
 HYPHEN = "\u2010"
+LONGEST_SIDE = 4000
+"""The longest side of a picture when it is read, in pixels."""
 _FEW_UNMAPPED = 12
 _MOST_UNMAPPED = 0.04
 _MOST_PRIVATE = 0.06

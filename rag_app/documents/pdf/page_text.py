@@ -1,6 +1,5 @@
 """The pages of a PDF as one text, in which each line knows its place on its page."""
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from rag_app.documents.pdf.facing_pages import facing_pages
 from rag_app.documents.pdf.layout import Block, blocks
 from rag_app.documents.pdf.lines import Fragment, glue
 from rag_app.documents.pdf.paragraphs import (
+    LEADERS,
     Paragraph,
     body_size,
     heading_sizes,
@@ -24,8 +24,6 @@ from rag_app.documents.tables import form_lines, lines_below
 from rag_app.documents.text import clean
 
 INSTALL_OCR = "to read pictures: pip install 'rag-app[ocr]' and index again"
-_LEADERS = re.compile(r"\s*(?:[.·•․‥…。]\s?){6,}\s*(?=\S)")
-"""What leads from a heading to its page in a table of contents."""
 _LOWEST = 160.0
 """Points above the foot of a page below which a table ends that goes on elsewhere."""
 _SAME_SIZE = 0.03
@@ -162,7 +160,7 @@ class _Writer:
             self._add_table(part)
             return
         self._table = None
-        texts = [_LEADERS.sub(" … ", clean(line.text).strip()) for line in part.lines]
+        texts = [LEADERS.sub(" … ", clean(line.text).strip()) for line in part.lines]
         further = self._new_page or self._is_next_column(part.lines[0])
         goes_on = further and self._open and not part.fresh and not part.level
         if goes_on:

@@ -13,6 +13,9 @@ from rag_app.documents.pdf.tables.ruled_tables import Table
 from rag_app.documents.structure import is_title
 from rag_app.documents.text import HAN, SENTENCE_END
 
+LEADERS = re.compile(r"\s*(?:[.·•․‥…。]\s?){6,}\s*(?=\S)")
+"""What leads from a heading to its page in a table of contents."""
+_ENTRY = re.compile(LEADERS.pattern + r"(?:[A-Z]?-?\d[\d-]*|[ivxlc]+)\s*$")
 _FULL = 0.8
 """Share of a column's width above which a line was broken by the width alone."""
 _FULL_SENTENCE = 0.95
@@ -146,10 +149,20 @@ def _goes_on(
     narrow = block.right - block.left < _NARROWEST * line.size
     if narrow or not _fills(before, block, _FULL_SENTENCE if _ENDS.search(before.text) else _FULL):
         return False
-    if _BEGINS.match(line.text) or are_fields(before.text, line.text):
+    if (
+        _BEGINS.match(line.text)
+        or are_fields(before.text, line.text)
+        or _is_entry(before)
+        or (line.text[:1].isdigit() and _is_entry(line))
+    ):
         return False
     set_in = _set_in(line, block, before) > _INDENT * line.size
     return not set_in or bool(_BEGINS.match(paragraph.lines[0].text))
+
+
+def _is_entry(line: Fragment) -> bool:
+    """Return whether a line ends an entry of a table of contents."""
+    return _ENTRY.search(line.text) is not None
 
 
 def _are_centred(before: Fragment, line: Fragment) -> bool:

@@ -6,16 +6,19 @@ from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from pypdfium2 import PdfDocument, PdfiumError, PdfPage
+from pypdfium2 import raw as pdfium
+
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.parts import ReadPart, read_parts
 from rag_app.documents.pdf.annotations import Written, annotations, characters
 from rag_app.documents.pdf.appearances import Appearances
 from rag_app.documents.pdf.attachments import Attachments
-from rag_app.documents.pdf.characters import Char, PageCharacters
+from rag_app.documents.pdf.characters import LONGEST_SIDE, Char, PageCharacters
 from rag_app.documents.pdf.layout import Block, blocks
 from rag_app.documents.pdf.lines import Fragment
 from rag_app.documents.pdf.page_text import INSTALL_OCR, Page, page_of, text_of
-from rag_app.documents.pdf.rules import page_edges, place_of
+from rag_app.documents.pdf.rules import Box, page_edges, picture_boxes
 from rag_app.documents.pdf.text_layer import page_characters
 from rag_app.documents.progress import counted
 from rag_app.documents.text import shown
@@ -23,7 +26,6 @@ from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from pypdfium2 import PdfDocument, PdfPage
 
 MAX_PAGES = 50_000
 MAX_CHARACTERS = 50_000_000
@@ -36,8 +38,6 @@ _MOST_PICTURES = 20
 """Pictures of a page that are looked at."""
 _DPI = 200
 """Dots an inch at which pictures are read."""
-LONGEST_SIDE = 4000
-"""The longest side of a picture when it is read, in pixels."""
 _LEAST_CUT, _LONGEST_WATERMARK = 6, 200
 """Characters that are left of a watermark at the edge of a page, and of a whole one."""
 _SCAN_TEXT = 40
@@ -67,13 +67,11 @@ def read_pdf(
     Raises:
         DocumentError: it is damaged, needs a password, is far too large, or holds no text.
     """
-    import pypdfium2
-
     attached = Attachments()
     with _PDFIUM:
         try:
-            document = pypdfium2.PdfDocument(data)
-        except pypdfium2.PdfiumError as error:
+            document = PdfDocument(data)
+        except PdfiumError as error:
             raise _unopened(name, error) from error
         try:
             notes = _form_notes(document)
@@ -82,7 +80,7 @@ def read_pdf(
                 pages = list(
                     _pages(document, name, appearances, attached, read_picture, always=always)
                 )
-        except pypdfium2.PdfiumError as error:
+        except PdfiumError as error:
             msg = f"{shown(name)} has a damaged page ({error}); get it or save it again"
             raise DocumentError(msg) from error
         finally:
@@ -105,11 +103,8 @@ def read_pdf(
     return result._replace(text=text, pages_end=end, notes=[*notes, *result.notes])
 
 
-def _form_notes(document: "PdfDocument") -> list[str]:
+def _form_notes(document: PdfDocument) -> list[str]:
     """Make the fields of a form known to its pages; return a note where it is XFA."""
-    from pypdfium2 import PdfiumError
-    from pypdfium2 import raw as pdfium
-
     logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # it warns of XFA, as is said below
     with suppress(PdfiumError):
         document.init_forms()
@@ -126,7 +121,7 @@ def _unopened(name: str, error: Exception) -> DocumentError:
 
 
 def _pages(
-    document: "PdfDocument",
+    document: PdfDocument,
     name: str,
     appearances: Appearances,
     attached: Attachments,
@@ -172,7 +167,7 @@ def _said_once(page: Page, comments: Sequence[Written]) -> list[Written]:
 
 
 def _page(
-    page: "PdfPage", written: PageCharacters, read_picture: ReadPicture | None, *, always: bool
+    page: PdfPage, written: PageCharacters, read_picture: ReadPicture | None, *, always: bool
 ) -> Page:
     unread = ""
     if not written.readable:
@@ -232,9 +227,7 @@ def _with_drawn(page: PageCharacters, drawn: PageCharacters) -> PageCharacters:
     return page._replace(chars=[*page.chars, *drawn.chars], aside=aside, quarter=drawn.quarter)
 
 
-def _read_part(
-    page: "PdfPage", box: tuple[float, float, float, float], read_picture: ReadPicture
-) -> PageCharacters:
+def _read_part(page: PdfPage, box: Box, read_picture: ReadPicture) -> PageCharacters:
     """Return the characters that can be seen in a part of a page, where they are on it."""
     left, bottom, right, top = page.get_bbox()
     crop = (max(box[0] - left, 0), max(box[1] - bottom, 0),
@@ -257,14 +250,11 @@ def _scaled(char: Char, factor: float, x: float, y: float) -> Char:
     )
 
 
-def _pictures(page: "PdfPage", chars: Sequence[Char]) -> list[tuple[float, float, float, float]]:
+def _pictures(page: PdfPage, chars: Sequence[Char]) -> list[Box]:
     """Return the boxes of pictures on a page that hold no text that can be read already."""
-    from pypdfium2 import raw as pdfium
-
     area = page.get_width() * page.get_height()
     found = []
-    for item in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
-        left, bottom, right, top = place_of(item).on_rect(*item.get_bounds())
+    for left, bottom, right, top in picture_boxes(page):
         written = sum(
             left <= (char.left + char.right) / 2 <= right and bottom <= char.middle <= top
             for char in chars

@@ -2,11 +2,12 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from ctypes import byref, c_float, c_int
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from pypdfium2 import PdfMatrix, PdfObject, PdfPage
+from pypdfium2 import PdfMatrix, PdfObject, PdfPage
+from pypdfium2 import raw as pdfium
 
 _THIN = 3.0
 """Points; a rectangle narrower than this is a line."""
@@ -14,6 +15,10 @@ _SNAP = 3.0
 """Points within which edges are the same line."""
 _MOST_OBJECTS = 20_000
 _MOST_CELLS = 100_000
+
+
+Box = tuple[float, float, float, float]
+"""Left, bottom, right, top; in points."""
 
 
 class Edge(NamedTuple):
@@ -40,10 +45,8 @@ class Grid:
         return self.xs[0] <= x <= self.xs[-1] and self.ys[-1] <= y <= self.ys[0]
 
 
-def page_edges(page: "PdfPage") -> tuple[list[Edge], list[Edge]]:
+def page_edges(page: PdfPage) -> tuple[list[Edge], list[Edge]]:
     """Return the horizontal and the vertical lines of ``page``."""
-    from pypdfium2 import raw as pdfium
-
     horizontal: list[Edge] = []
     vertical: list[Edge] = []
     objects = page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH], max_depth=3)
@@ -62,33 +65,29 @@ def page_edges(page: "PdfPage") -> tuple[list[Edge], list[Edge]]:
     return _merged(horizontal), _merged(vertical)
 
 
-def place_of(item: "PdfObject") -> "PdfMatrix":
-    """Return the transformation of an object to its page, through the forms that hold it."""
-    from pypdfium2 import PdfMatrix
+def picture_boxes(page: PdfPage) -> Iterator[Box]:
+    """Yield the boxes of the pictures on ``page``."""
+    for item in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
+        yield _place_of(item).on_rect(*item.get_bounds())
 
+
+def _place_of(item: PdfObject) -> PdfMatrix:
+    """Return the transformation of an object to its page, through the forms that hold it."""
     matrix = PdfMatrix()
     while (item := item.container) is not None:
         matrix = matrix.multiply(item.get_matrix())
     return matrix
 
 
-def _is_stroked(item: "PdfObject") -> bool:
-    from ctypes import byref, c_int
-
-    from pypdfium2 import raw as pdfium
-
+def _is_stroked(item: PdfObject) -> bool:
     fill, stroke = c_int(), c_int()
     pdfium.FPDFPath_GetDrawMode(item.raw, byref(fill), byref(stroke))
     return bool(stroke.value)
 
 
-def _boxes(item: "PdfObject") -> Iterator[tuple[float, float, float, float]]:
-    """Yield the lines and rectangles of a path as boxes: left, bottom, right, top."""
-    from ctypes import byref, c_float
-
-    from pypdfium2 import raw as pdfium
-
-    matrix = item.get_matrix().multiply(place_of(item))
+def _boxes(item: PdfObject) -> Iterator[Box]:
+    """Yield the lines and rectangles of a path as boxes."""
+    matrix = item.get_matrix().multiply(_place_of(item))
     x, y = c_float(), c_float()
     points: list[tuple[float, float]] = []
     count = pdfium.FPDFPath_CountSegments(item.raw)
@@ -111,9 +110,7 @@ def _boxes(item: "PdfObject") -> Iterator[tuple[float, float, float, float]]:
     yield from _straight(points)
 
 
-def _straight(
-    points: Sequence[tuple[float, float]],
-) -> Iterator[tuple[float, float, float, float]]:
+def _straight(points: Sequence[tuple[float, float]]) -> Iterator[Box]:
     corners = {(round(x, 1), round(y, 1)) for x, y in points}
     xs, ys = {x for x, _ in corners}, {y for _, y in corners}
     if len(points) >= 4 and len(xs) == 2 and len(ys) == 2:

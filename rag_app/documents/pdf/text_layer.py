@@ -5,7 +5,9 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from ctypes import byref, c_double, c_int, create_string_buffer
-from typing import TYPE_CHECKING
+
+from pypdfium2 import PdfPage, PdfTextPage
+from pypdfium2 import raw as pdfium
 
 from rag_app.documents.pdf.characters import (
     HYPHEN,
@@ -15,11 +17,9 @@ from rag_app.documents.pdf.characters import (
     turned_upright,
     upright,
 )
+from rag_app.documents.pdf.rules import Box
 from rag_app.documents.pdf.slanted import level, quarter_of, slanted_lines
 from rag_app.documents.pdf.visibility import Drawn, address, unseen
-
-if TYPE_CHECKING:
-    from pypdfium2 import PdfPage, PdfTextPage
 
 _HYPHENS = f"\x02\ufffe\xad{HYPHEN}"
 """PDFium's own marks of a hyphen at a line's end, by its version, and what fonts name one."""
@@ -30,6 +30,8 @@ _BOLD = 600
 """Font weight above which text is bold; 400 is normal, 700 bold."""
 _BOLD_NAME = re.compile(rb"bold|black|heavy|simhei|heiti|fzhei|fzxbs", re.IGNORECASE)
 """Of a font, whose weight most files don't give; Chinese headings are set in Hei beside Song."""
+_LATIN_ENDS = "\u0590"
+"""Where the letters end that are read to the right, side by side."""
 _FONT_NAME = 100
 """Bytes of its name that are looked at."""
 _SHADOW = 0.2
@@ -38,7 +40,7 @@ _DOUBLE = frozenset("ft")
 """What stands twice in ligatures: ff, ffi, tt."""
 
 
-def page_characters(page: "PdfPage") -> PageCharacters:
+def page_characters(page: PdfPage) -> PageCharacters:
     """Return the characters of ``page``, each once, turned upright."""
     textpage = page.get_textpage()
     try:
@@ -85,23 +87,19 @@ def _on_page(chars: Sequence[Char], box: tuple[float, float, float, float]) -> I
 
 
 def _read(
-    page: "PdfPage", textpage: "PdfTextPage"
+    page: PdfPage, textpage: PdfTextPage
 ) -> tuple[dict[int, list[Char]], tuple[list[Char], ...], str, int]:
     """Return what a reader sees.
 
     These are the characters by how many quarters they are turned, slanted lines, the characters
     that have no meaning, and how many more there are that are not seen.
     """
-    from pypdfium2 import raw as pdfium
-
     found: list[Char] = []
     turns: list[tuple[int, bool]] = []
     drawn: list[Drawn] = []
     unmapped: list[str] = []
     spaced = Space.NONE
     styles: dict[tuple[int, float], tuple[float, bool]] = {}
-    left, right, bottom, top = c_double(), c_double(), c_double(), c_double()
-    loose = pdfium.FS_RECTF()
     for index in range(textpage.count_chars()):
         text = _text_at(textpage, index)
         if not text:
@@ -118,9 +116,11 @@ def _read(
             text = HYPHEN
         elif is_unmapped:
             unmapped.append(text)
-        pdfium.FPDFText_GetLooseCharBox(textpage.raw, index, byref(loose))
-        pdfium.FPDFText_GetCharBox(
-            textpage.raw, index, byref(left), byref(right), byref(bottom), byref(top)
+        quarter, is_slanted = quarter_of(pdfium.FPDFText_GetCharAngle(textpage.raw, index))
+        turns.append((quarter, is_slanted and _is_slanted(textpage, index)))
+        is_latin = turns[-1] == (0, False) and "A" <= text < _LATIN_ENDS
+        (left, bottom, right, top), ink = _boxes(
+            textpage, index, from_origin=is_latin and spaced is Space.GUESSED
         )
         raw_size = pdfium.FPDFText_GetFontSize(textpage.raw, index)
         item = pdfium.FPDFText_GetTextObject(textpage.raw, index)
@@ -129,13 +129,10 @@ def _read(
         if key not in styles:
             styles[key] = _style(textpage, index, raw_size)
         size, bold = styles[key]
-        quarter, is_slanted = quarter_of(pdfium.FPDFText_GetCharAngle(textpage.raw, index))
-        turns.append((quarter, is_slanted and _is_slanted(textpage, index)))
-        tall = loose.top - loose.bottom
-        high, low = (loose.top, loose.bottom) if tall > 0 else (top.value, bottom.value)
-        char = Char(text, loose.left, low, loose.right, high, size or tall or 1.0, bold, spaced)
-        found.append(char)
-        drawn.append(Drawn(text, (left.value, bottom.value, right.value, top.value), item, number))
+        low, high = (bottom, top) if top > bottom else (ink[1], ink[3])
+        size = size or top - bottom or 1.0
+        found.append(Char(text, left, low, right, high, size, bold, spaced))
+        drawn.append(Drawn(text, ink, item, number))
         spaced = Space.NONE
     hidden = unseen(page, drawn)
     lines = slanted_lines(found, [is_slanted for _, is_slanted in turns])
@@ -149,10 +146,28 @@ def _read(
     return turned, slanted, "".join(unmapped), len(hidden)
 
 
-def _text_at(textpage: "PdfTextPage", index: int) -> str:
-    """Return a character; "" for the second half of one that PDFium gives as two (UTF-16)."""
-    from pypdfium2 import raw as pdfium
+def _boxes(textpage: PdfTextPage, index: int, *, from_origin: bool) -> tuple[Box, Box]:
+    """Return the box of a character's advance, as high as its font, and that of its ink.
 
+    Ink that stands before the place of a letter, as in italics, hides the space before it:
+    ``from_origin`` leaves it out.
+    """
+    loose = pdfium.FS_RECTF()
+    pdfium.FPDFText_GetLooseCharBox(textpage.raw, index, byref(loose))
+    left, right, bottom, top = (c_double() for _ in range(4))
+    pdfium.FPDFText_GetCharBox(
+        textpage.raw, index, byref(left), byref(right), byref(bottom), byref(top)
+    )
+    if from_origin:
+        x, y = c_double(), c_double()
+        pdfium.FPDFText_GetCharOrigin(textpage.raw, index, byref(x), byref(y))
+        loose.left = x.value if loose.left < x.value < loose.right else loose.left
+    advance = (loose.left, loose.bottom, loose.right, loose.top)
+    return advance, (left.value, bottom.value, right.value, top.value)
+
+
+def _text_at(textpage: PdfTextPage, index: int) -> str:
+    """Return a character; "" for the second half of one that PDFium gives as two (UTF-16)."""
     code = pdfium.FPDFText_GetUnicode(textpage.raw, index)
     if code == _UNBROKEN_HYPHEN:
         return "-"
@@ -167,19 +182,15 @@ def _text_at(textpage: "PdfTextPage", index: int) -> str:
     return chr(code) if code and not 0xD800 <= code < 0xE000 and code < 0x110000 else "\ufffd"
 
 
-def _is_slanted(textpage: "PdfTextPage", index: int) -> bool:
+def _is_slanted(textpage: PdfTextPage, index: int) -> bool:
     """Return whether a character's line stands aslant; in italics only the character does."""
-    from pypdfium2 import raw as pdfium
-
     matrix = pdfium.FS_MATRIX()
     pdfium.FPDFText_GetMatrix(textpage.raw, index, byref(matrix))
     return quarter_of(math.atan2(matrix.b, matrix.a) % (2 * math.pi))[1]
 
 
-def _style(textpage: "PdfTextPage", index: int, raw_size: float) -> tuple[float, bool]:
+def _style(textpage: PdfTextPage, index: int, raw_size: float) -> tuple[float, bool]:
     """Return the size in points and whether the font is bold, of a character's text object."""
-    from pypdfium2 import raw as pdfium
-
     matrix = pdfium.FS_MATRIX()
     scale = 1.0
     if pdfium.FPDFText_GetMatrix(textpage.raw, index, byref(matrix)):
@@ -187,10 +198,8 @@ def _style(textpage: "PdfTextPage", index: int, raw_size: float) -> tuple[float,
     return raw_size * scale, _is_bold(textpage, index)
 
 
-def _is_bold(textpage: "PdfTextPage", index: int) -> bool:
+def _is_bold(textpage: PdfTextPage, index: int) -> bool:
     """Return whether a character is bold: by its font's weight or name, or made so by a stroke."""
-    from pypdfium2 import raw as pdfium
-
     if pdfium.FPDFText_GetFontWeight(textpage.raw, index) >= _BOLD:
         return True
     item = pdfium.FPDFText_GetTextObject(textpage.raw, index)

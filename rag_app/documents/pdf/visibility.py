@@ -4,21 +4,17 @@ They are of the page's own colour, drawn without ink, covered, clipped, or in a 
 A page is drawn with its text and without: what changes no pixel is not seen, whatever the reason.
 """
 
-import math
 from collections.abc import Sequence
 from ctypes import byref, c_int, c_uint, c_void_p, cast
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from rag_app.documents.pdf.rules import place_of
+import numpy as np
+from numpy.typing import NDArray
+from pypdfium2 import PdfPage
+from pypdfium2 import raw as pdfium
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from pypdfium2 import PdfPage
-
-Box = tuple[float, float, float, float]
-"""Left, bottom, right, top; in points."""
+from rag_app.documents.pdf.rules import Box, picture_boxes
 
 _LARGEST = 1500
 """Pixels of a page's longer side; up to that, a point is a pixel."""
@@ -52,13 +48,11 @@ def address(item: object) -> int:
     return cast(item, c_void_p).value or 0  # type: ignore[arg-type]
 
 
-def unseen(page: "PdfPage", drawn: Sequence[Drawn]) -> set[int]:
+def unseen(page: PdfPage, drawn: Sequence[Drawn]) -> set[int]:
     """Return which characters, by their places in ``drawn``, a reader does not see.
 
     What was read in a picture and lies invisibly over or under it is seen: in the picture.
     """
-    from pypdfium2 import raw as pdfium
-
     items = {each.key: each.item for each in drawn if each.item}
     is_large = pdfium.FPDFPage_CountObjects(page.raw) > _MOST_OBJECTS
     if not items or is_large or min(page.get_size()) < 1:
@@ -84,18 +78,14 @@ def unseen(page: "PdfPage", drawn: Sequence[Drawn]) -> set[int]:
     return found - _read_in_pictures(page, drawn, found, inkless, _on_writing(without, boxes))
 
 
-def _pixels(page: "PdfPage") -> "NDArray[np.uint8]":
+def _pixels(page: PdfPage) -> NDArray[np.uint8]:
     """Return how a page looks, as shape (height, width, 4): blue, green, red and a filler."""
-    import numpy as np
-
     scale = min(1.0, _LARGEST / max(page.get_size()))
     bitmap = page.render(scale=scale, may_draw_forms=False, draw_annots=False, prefer_bgrx=True)
     return np.array(bitmap.to_numpy())
 
 
-def _pixels_without_text(page: "PdfPage") -> "NDArray[np.uint8]":
-    from pypdfium2 import raw as pdfium
-
+def _pixels_without_text(page: PdfPage) -> NDArray[np.uint8]:
     # More than those of its characters, which PDFium gives once where they are drawn twice.
     texts = [item for item in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_TEXT])
              if pdfium.FPDFPageObj_SetIsActive(item.raw, False)]  # fmt: skip
@@ -107,15 +97,12 @@ def _pixels_without_text(page: "PdfPage") -> "NDArray[np.uint8]":
 
 
 def _boxes(
-    page: "PdfPage", drawn: Sequence[Drawn], shape: tuple[int, ...]
-) -> tuple["NDArray[np.int64]", "NDArray[np.bool_]"]:
+    page: PdfPage, drawn: Sequence[Drawn], shape: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return boxes in pixels as shape (boxes, 4), and which of them lie beyond the page's edge.
 
     They are left, top, right, bottom: at least a pixel, and on the page.
     """
-    import numpy as np
-    from pypdfium2 import raw as pdfium
-
     height, width = shape[:2]
     right, down = c_int(), c_int()
 
@@ -135,39 +122,31 @@ def _boxes(
 
 
 def _differ(
-    first: "NDArray[np.uint8]", second: "NDArray[np.uint8]", boxes: "NDArray[np.int64]"
-) -> "NDArray[np.bool_]":
+    first: NDArray[np.uint8], second: NDArray[np.uint8], boxes: NDArray[np.int64]
+) -> NDArray[np.bool_]:
     """Return in which boxes two pictures differ."""
-    import numpy as np
-
     changed = first.view(np.uint32)[:, :, 0] != second.view(np.uint32)[:, :, 0]
     changed[changed] = _apart(first[changed], second[changed]) > _SEEN
     return _holds(changed, boxes)
 
 
-def _on_writing(pixels: "NDArray[np.uint8]", boxes: "NDArray[np.int64]") -> "NDArray[np.bool_]":
+def _on_writing(pixels: NDArray[np.uint8], boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which boxes hold edges, as those of letters are."""
-    import numpy as np
-
     edges = np.zeros(pixels.shape[:2], dtype=bool)
     edges[:, 1:] = _apart(pixels[:, 1:], pixels[:, :-1]) > _EDGE
     return _holds(edges, boxes)
 
 
-def _apart(first: "NDArray[np.uint8]", second: "NDArray[np.uint8]") -> "NDArray[np.int16]":
+def _apart(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.int16]:
     """Return by how many levels the colours of pixels differ at most."""
-    import numpy as np
-
     apart: NDArray[np.int16] = np.abs(first[..., :3].astype(np.int16) - second[..., :3]).max(
         axis=-1
     )
     return apart
 
 
-def _holds(marked: "NDArray[np.bool_]", boxes: "NDArray[np.int64]") -> "NDArray[np.bool_]":
+def _holds(marked: NDArray[np.bool_], boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which boxes hold pixels that are marked."""
-    import numpy as np
-
     height, width = marked.shape
     sums = np.zeros((height + 1, width + 1), dtype=np.int32)
     np.cumsum(marked, axis=0, out=sums[1:, 1:])
@@ -177,14 +156,11 @@ def _holds(marked: "NDArray[np.bool_]", boxes: "NDArray[np.int64]") -> "NDArray[
     return np.asarray(counts > 0)
 
 
-def _is_drawable(each: Drawn, ground: "NDArray[np.uint8]", box: "NDArray[np.int64]") -> bool:
+def _is_drawable(each: Drawn, ground: NDArray[np.uint8], box: NDArray[np.int64]) -> bool:
     """Return whether PDFium would draw a character, or its colour is that of the ground.
 
     For files that don't bring their fonts, it has none of Chinese.
     """
-    import numpy as np
-    from pypdfium2 import raw as pdfium
-
     font = pdfium.FPDFTextObj_GetFont(each.item)
     if each.text.isascii() or pdfium.FPDFFont_GetIsEmbedded(font):
         return True
@@ -197,11 +173,11 @@ def _is_drawable(each: Drawn, ground: "NDArray[np.uint8]", box: "NDArray[np.int6
 
 
 def _read_in_pictures(
-    page: "PdfPage",
+    page: PdfPage,
     drawn: Sequence[Drawn],
     hidden: set[int],
     inkless: set[int],
-    on_writing: "NDArray[np.bool_]",
+    on_writing: NDArray[np.bool_],
 ) -> set[int]:
     """Return which hidden characters stand where a picture shows writing."""
     is_scan = _largest_picture(page) > _SCAN
@@ -222,13 +198,8 @@ def _read_in_pictures(
     return {at for text in read for at in text}
 
 
-def _largest_picture(page: "PdfPage") -> float:
+def _largest_picture(page: PdfPage) -> float:
     """Return which share of a page its largest picture covers."""
-    from pypdfium2 import raw as pdfium
-
-    area = math.prod(page.get_size())
-    shares = [0.0]
-    for item in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
-        left, bottom, right, top = place_of(item).on_rect(*item.get_bounds())
-        shares.append((right - left) * (top - bottom) / area)
-    return max(shares)
+    width, height = page.get_size()
+    areas = ((right - left) * (top - bottom) for left, bottom, right, top in picture_boxes(page))
+    return max(areas, default=0.0) / (width * height)

@@ -358,7 +358,7 @@ def _is_merged_down(body: Sequence[Row], at: int) -> bool:
 def _is_under(above: Row, below: Row) -> bool:
     """Return whether each cell of a row is under one of the row above, not conversely."""
     columns = [{at for at, cell in enumerate(row) if cell} for row in (below, above)]
-    return columns[0] < columns[1]
+    return columns[0] <= columns[1]
 
 
 def _is_dated(above: Row, below: Row) -> bool:

@@ -457,3 +457,10 @@ def test_rows_whose_labels_all_end_in_a_colon_are_a_form() -> None:
         "发文机关: 市交通运输局; 成文日期: 2026年05月18日",
         "标 题: 票价",
     ]
+
+
+def test_what_stands_under_each_name_of_a_column_belongs_to_it() -> None:
+    head = [["", "第一季度", "第二季度"], ["", "（1-3月份）", "（4-6月份）"]]
+    rows = [["营业收入", "366.1", "258.2"], ["净利润", "150.5", "31.9"]]
+    first = "营业收入; 第一季度/（1-3月份）: 366.1; 第二季度/（4-6月份）: 258.2"
+    assert next(table_lines([*head, *rows])) == first

@@ -86,6 +86,30 @@ def test_what_leads_to_a_page_number_is_shortened() -> None:
     assert read(lambda canvas: lines(canvas, text)).text == "第一章 总则 … 1\n第二章职责 … 12"
 
 
+def test_each_entry_of_a_table_of_contents_is_a_line() -> None:
+    entries = [f"{number}.1 阀门的检验{'.' * 40}{number}" for number in (1, 2, 3)]
+    broken = ["3.2 阀门在投入使用以前以及管", f"道的检验{'.' * 44}4"]
+    found = read(
+        lambda canvas: lines(canvas, ["第一章 阀门的检验以及其他的规定 1", *entries, *broken])
+    ).text
+    assert found.splitlines() == [
+        "第一章 阀门的检验以及其他的规定 1",
+        "1.1 阀门的检验 … 1",
+        "2.1 阀门的检验 … 2",
+        "3.1 阀门的检验 … 3",
+        "3.2 阀门在投入使用以前以及管道的检验 … 4",
+    ]
+
+
+def test_a_letter_that_leans_over_the_space_before_it_leaves_it_there() -> None:
+    def page(canvas: Canvas) -> None:
+        end = 60 + canvas.stringWidth("the timing of", "Times-Italic", 12)
+        lines(canvas, ["the timing of"], font="Times-Italic")
+        lines(canvas, ["flow reductions"], x=end + 3, font="Times-Italic")
+
+    assert read(page).text == "the timing of flow reductions"
+
+
 def test_what_is_filled_into_a_form_stands_in_its_fields() -> None:
     def page(canvas: Canvas) -> None:
         lines(canvas, ["Name:", "City:", "I agree"], font="Helvetica", leading=40)
