@@ -34,6 +34,8 @@ _LATIN_ENDS = "\u0590"
 """Where the letters end that are read to the right, side by side."""
 _FONT_NAME = 100
 """Bytes of its name that are looked at."""
+_LEAST_VERTICAL = 0.3
+"""Share of the characters of a page that stand below the one before, in vertical writing."""
 _SHADOW = 0.2
 """Distance, in sizes, within which the same character is the same again; at most half its width."""
 _DOUBLE = frozenset("ft")
@@ -269,7 +271,10 @@ def _shares_place(before: Char, after: Char) -> bool:
 
 
 def _is_vertical(chars: Sequence[Char]) -> bool:
-    """Return whether most characters are followed by the one below them."""
+    """Return whether characters are followed by the one below them, and more than by others.
+
+    So are the parts of high brackets in formulas, which are few.
+    """
     down = across = 0
     for before, after in itertools.pairwise(chars):
         if not "\u2e80" <= after.text <= "\uffef":
@@ -280,4 +285,4 @@ def _is_vertical(chars: Sequence[Char]) -> bool:
             down += 1
         elif abs(below) < after.size * 0.3 and 0 < after.left - before.left < 2.5 * after.size:
             across += 1
-    return down > across
+    return down > max(across, _LEAST_VERTICAL * len(chars))

@@ -202,4 +202,4 @@ def _largest_picture(page: PdfPage) -> float:
     """Return which share of a page its largest picture covers."""
     width, height = page.get_size()
     areas = ((right - left) * (top - bottom) for left, bottom, right, top in picture_boxes(page))
-    return max(areas, default=0.0) / (width * height)
+    return float(max(areas, default=0.0) / (width * height))

@@ -101,6 +101,15 @@ def test_each_entry_of_a_table_of_contents_is_a_line() -> None:
     ]
 
 
+def test_parts_of_a_high_bracket_are_no_vertical_writing() -> None:
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["The sum of both is shown in the next line."], font="Helvetica")
+        lines(canvas, ["｜", "｜", "｜"], y=740, leading=12)
+        lines(canvas, ["a + b"], x=80, y=728, font="Helvetica")
+
+    assert read(page).text.startswith("The sum of both is shown in the next line.")
+
+
 def test_a_letter_that_leans_over_the_space_before_it_leaves_it_there() -> None:
     def page(canvas: Canvas) -> None:
         end = 60 + canvas.stringWidth("the timing of", "Times-Italic", 12)
