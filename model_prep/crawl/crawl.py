@@ -1,10 +1,10 @@
 """The crawl: requests for instruction data until the file holds as much as wanted."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing
-from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 from model_prep.crawl.client import Client, Note, Sleep
 from model_prep.crawl.filter import ItemFilter
@@ -22,7 +22,9 @@ from model_prep.crawl.refusals import (
 from model_prep.crawl.report import CrawlReport
 from model_prep.crawl.settings import CrawlOptions
 from model_prep.crawl.store import ItemsFile, open_items, open_lines
+from model_prep.progress import CountProgress
 
+_Reply = TypeVar("_Reply")
 PairsMade = Coroutine[object, object, list[RefusalPair] | str]
 
 
@@ -30,7 +32,7 @@ def crawl(
     options: CrawlOptions,
     *,
     report: CrawlReport | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: CountProgress | None = None,
     note: Note | None = None,
     sleep: Sleep = asyncio.sleep,
 ) -> CrawlReport:
@@ -62,11 +64,7 @@ def crawl(
     tasks = read_list(options.tasks or TASKS)
     with open_items(options.output) as file:
         kept = ItemFilter(file, report, options)
-        report.output, report.wanted = str(options.output), options.count
-        if file.cut_off:
-            note(f"cut {file.cut_off} bytes of a half line off {options.output}")
-        report.at_start, report.cut_off = len(file.items), file.cut_off
-        report.price_in, report.price_out = options.price_in, options.price_out
+        _begin(report, options, file, note)
         # With the number of items, so that a crawl that goes on draws other prompts than before.
         seed = None if options.seed is None else f"{options.seed} {len(file.items)}"
         prompts = PromptSampler(topics, tasks, read_list(CONSTRAINTS), seed)
@@ -77,11 +75,19 @@ def crawl(
     return report
 
 
+def _begin(report: CrawlReport, options: CrawlOptions, file: ItemsFile[Any], note: Note) -> None:
+    report.output, report.wanted = str(options.output), options.count
+    report.at_start, report.cut_off = len(file.items), file.cut_off
+    report.price_in, report.price_out = options.price_in, options.price_out
+    if file.cut_off:
+        note(f"cut {file.cut_off} bytes of a half line off {options.output}")
+
+
 def _crawl_pairs(
     options: CrawlOptions,
     passages_file: Path,
     report: CrawlReport,
-    progress: Callable[[int, int], None],
+    progress: CountProgress,
     note: Note,
     sleep: Sleep,
 ) -> CrawlReport:
@@ -89,9 +95,7 @@ def _crawl_pairs(
     passages = read_passages(passages_file)
     own = read_own_questions(options.questions, options.split) if options.questions else None
     with open_lines(options.output, PAIRS) as file:
-        report.output, report.wanted = str(options.output), options.count
-        report.at_start, report.cut_off = len(file.items), file.cut_off
-        report.price_in, report.price_out = options.price_in, options.price_out
+        _begin(report, options, file, note)
         done = {pair.passage for pair in file.items}
         progress(report.total, options.count)
         if report.total < options.count:
@@ -118,29 +122,19 @@ async def _ask_pairs(
     file: ItemsFile[RefusalPair],
     options: CrawlOptions,
     report: CrawlReport,
-    progress: Callable[[int, int], None],
+    progress: CountProgress,
 ) -> None:
-    pending: set[asyncio.Task[list[RefusalPair] | str]] = set()
-    async with aclosing(client):
-        try:
-            while report.total < options.count:
-                for pairs in islice(waiting, options.concurrency - len(pending)):
-                    pending.add(asyncio.create_task(pairs))
-                if not pending:
-                    break
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=lambda task: task.exception() is not None):
-                    made = task.result()
-                    if isinstance(made, str):
-                        report.rejected[made] += 1
-                        continue
-                    file.append(made)
-                    report.kept += len(made)
-                    progress(report.total, options.count)
-        finally:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
+    replies = _replies(lambda: next(waiting, None), options.concurrency)
+    async with aclosing(client), aclosing(replies):
+        async for made in replies:
+            if isinstance(made, str):
+                report.rejected[made] += 1
+                continue
+            file.append(made)
+            report.kept += len(made)
+            progress(report.total, options.count)
+            if report.total >= options.count:
+                return
 
 
 async def _ask(
@@ -148,26 +142,53 @@ async def _ask(
     prompts: PromptSampler,
     kept: ItemFilter,
     options: CrawlOptions,
-    progress: Callable[[int, int], None],
+    progress: CountProgress,
 ) -> None:
     """Keep requests going, no more than what is missing may need, until nothing is missing."""
-    pending: dict[asyncio.Task[str | None], Prompt] = {}
-    async with aclosing(client):
-        try:
-            while kept.missing > 0:
-                while len(pending) < options.concurrency:
-                    expected = sum(len(prompt.lines) for prompt in pending.values())
-                    items = min(options.items, kept.missing - expected)
-                    if items <= 0:
-                        break
-                    prompt = prompts.draw(items)
-                    pending[asyncio.create_task(client.ask(prompt))] = prompt
-                done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                # Good replies before the error that another one may have ended with.
-                for task in sorted(done, key=lambda task: task.exception() is not None):
-                    kept.take(task.result(), pending.pop(task))
-                    progress(options.count - kept.missing, options.count)
-        finally:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
+    asked: list[Prompt] = []
+    """Those without a reply yet."""
+
+    async def reply_to(prompt: Prompt) -> tuple[Prompt, str | None]:
+        return prompt, await client.ask(prompt)
+
+    def draw() -> Coroutine[object, object, tuple[Prompt, str | None]] | None:
+        items = min(options.items, kept.missing - sum(len(prompt.lines) for prompt in asked))
+        if items <= 0:
+            return None
+        asked.append(prompts.draw(items))
+        return reply_to(asked[-1])
+
+    replies = _replies(draw, options.concurrency)
+    async with aclosing(client), aclosing(replies):
+        async for prompt, reply in replies:
+            asked.remove(prompt)
+            kept.take(reply, prompt)
+            progress(options.count - kept.missing, options.count)
+            if kept.missing <= 0:
+                return
+
+
+async def _replies(
+    draw: Callable[[], Coroutine[object, object, _Reply] | None], concurrency: int
+) -> AsyncGenerator[_Reply]:
+    """Yield what requests come to, as many of them at a time as may be.
+
+    Args:
+        draw: Makes the next request; None where there is none to be made now.
+        concurrency: The most at a time.
+    """
+    pending: set[asyncio.Task[_Reply]] = set()
+    try:
+        while True:
+            while len(pending) < concurrency and (request := draw()):
+                pending.add(asyncio.create_task(request))
+            if not pending:
+                return
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            # Good replies before the error that another one may have ended with.
+            for task in sorted(done, key=lambda task: task.exception() is not None):
+                yield task.result()
+    finally:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
