@@ -77,6 +77,11 @@ def require_order(base: Stage, adapters: list[Stage]) -> None:
         _require_tokenizer(base, last, last.pieces, rows, sizes, needed_by=before)
 
 
+def fits(rows: int, pieces: int) -> bool:
+    """Return whether embeddings have a row for each piece, and no more than are for speed."""
+    return rows == pieces or (rows % _PADDED_TO == 0 and rows - pieces < _PADDING)
+
+
 def _is_as_published(base: Stage, pieces: int, rows: int) -> bool:
     """Return whether a tokenizer and rows are those of a base with more rows than ids.
 
@@ -144,8 +149,7 @@ def _require_tokenizer(
     if _is_as_published(base, pieces, rows):
         return
     another = pieces in sizes - {rows}
-    padded = rows % _PADDED_TO == 0 and rows - pieces < _PADDING
-    if pieces - stage.pads <= rows and (pieces >= rows or padded or not another):
+    if pieces - stage.pads <= rows and (pieces >= rows or fits(rows, pieces) or not another):
         return
     where = (needed_by or stage).folder
     msg = (

@@ -39,22 +39,8 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
     kind, more = _arguments_of(settings)
     cpu = settings.use_cpu or not torch.cuda.is_available()
     dtype = placement(only_cpu=cpu, dtype=computing_dtype(settings))["dtype"]
-    checkpointing = settings.gradient_checkpointing
     options: dict[str, Any] = settings.model_dump(include=_SAME)
-    # FSDP has its own; TRL's default is to have it.
-    options["activation_checkpointing"] = checkpointing and not settings.fsdp
-    if options["activation_checkpointing"]:
-        options["activation_checkpointing_kwargs"] = {"use_reentrant": False}
-    if settings.fsdp:
-        options["fsdp"] = True
-        options["fsdp_config"] = {
-            "version": 2,
-            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
-            "state_dict_type": "FULL_STATE_DICT",
-            "activation_checkpointing": checkpointing,
-        }
-    if settings.deepspeed:
-        options["deepspeed"] = deepspeed_config(settings.deepspeed)
+    options |= _memory_options(settings)
     if evaluates:
         steps = settings.eval_steps or settings.save_steps
         options |= {"eval_strategy": "steps", "eval_steps": steps}
@@ -87,6 +73,25 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
         # model while it is loaded, would take each process for the only one.
         deepspeed.init_distributed()
     return arguments
+
+
+def _memory_options(settings: TrainingSettings) -> dict[str, Any]:
+    """Return what a run saves memory by: activations computed again, and shards."""
+    checkpointing = settings.gradient_checkpointing
+    if settings.fsdp:  # which computes activations again itself
+        config = {
+            "version": 2,
+            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            "state_dict_type": "FULL_STATE_DICT",
+            "activation_checkpointing": checkpointing,
+        }
+        return {"activation_checkpointing": False, "fsdp": True, "fsdp_config": config}
+    options: dict[str, Any] = {"activation_checkpointing": checkpointing}  # on by default in TRL
+    if checkpointing:
+        options["activation_checkpointing_kwargs"] = {"use_reentrant": False}
+    if settings.deepspeed:
+        options["deepspeed"] = deepspeed_config(settings.deepspeed)
+    return options
 
 
 def _arguments_of(settings: TrainingSettings) -> "tuple[type[TrainingArguments], dict[str, Any]]":

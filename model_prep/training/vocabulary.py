@@ -4,11 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_prep.errors import TrainingError
+from model_prep.lora.order import fits
 
-_PADDED_TO = 8
-"""A model may have its embeddings padded to a multiple of this; 32 and 64 are such."""
-_PADDING = 1024
-"""More rows without a piece than this are not for speed."""
 EMBEDDING_MODULES = {"embed_tokens", "lm_head"}
 """Modules with a row for each piece of the vocabulary."""
 
@@ -52,7 +49,7 @@ def rows_needed(
         TrainingError: they do not fit; the message says what to change.
     """
     if sizes.adapter is not None:
-        beyond = exact and _is_beyond_padding(sizes.adapter, sizes.tokenizer)
+        beyond = exact and not fits(sizes.adapter, sizes.tokenizer)
         if sizes.adapter < sizes.tokenizer or beyond:
             msg = (
                 f"the tokenizer has {sizes.tokenizer:,} pieces, and {adapter} has embeddings for "
@@ -70,7 +67,7 @@ def rows_needed(
             else "so the new rows must be trained: --modules_to_save embed_tokens,lm_head"
         )
         raise TrainingError(msg)
-    if exact and _is_beyond_padding(sizes.model, sizes.tokenizer):
+    if exact and not fits(sizes.model, sizes.tokenizer):
         msg = (
             f"{model} has {sizes.model:,} rows and the tokenizer only {sizes.tokenizer:,} pieces: "
             "it is the tokenizer of an earlier stage; use the model's own (LLaMA 32,000, "
@@ -78,7 +75,3 @@ def rows_needed(
         )
         raise TrainingError(msg)
     return sizes.model
-
-
-def _is_beyond_padding(rows: int, pieces: int) -> bool:
-    return rows != pieces and (rows % _PADDED_TO != 0 or rows - pieces >= _PADDING)
