@@ -113,7 +113,7 @@ def export_gguf(
         stated = read_json(folder / "config.json")
         tied = are_tied(stated, checkpoint.tensors, checkpoint.read)
         wanted = sources(config, tied=tied)
-        check_tensors(wanted.values(), checkpoint.tensors, folder)
+        check_tensors(stated, wanted.values(), checkpoint.tensors, folder)
         plan = _plan(wanted, quantize, layers=config.num_hidden_layers, tied=tied)
         size = sum(tensor.size for tensor in plan)
         _check_room(target, size)

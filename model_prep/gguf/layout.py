@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model_prep.checkpoint.tensors import TensorInfo
 from model_prep.errors import ExportError
 from model_prep.llama.architecture import ModelConfig, scaling_type
-from model_prep.llama.expected_tensors import require_unquantized
+from model_prep.llama.expected_tensors import OUTPUT, expected_tensors, require_fitting
 
 if TYPE_CHECKING:
     import torch
@@ -41,19 +41,6 @@ class TensorSource:
         return self.name == _ROPE_FREQUENCIES
 
 
-_LAYER = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_norm": "post_attention_layernorm",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-}
-_EXTRA = {"attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm"}
-_OURS = {theirs: ours for ours, theirs in (_LAYER | _EXTRA).items()}
 ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 """llama.cpp's name of a model's architecture."""
 _LLAMA3 = (*("factor", "low_freq_factor", "high_freq_factor"), "original_max_position_embeddings")
@@ -69,26 +56,19 @@ def sources(config: ModelConfig, *, tied: bool) -> dict[str, TensorSource]:
         config: The configuration of the model.
         tied: The embeddings are the output weights too.
     """
-    names = {"token_embd.weight": "model.embed_tokens.weight"}
-    for layer in range(config.num_hidden_layers):
-        for name, source in _LAYER.items():
-            ours, theirs = f"blk.{layer}.{name}", f"model.layers.{layer}.{source}"
-            names[f"{ours}.weight"] = f"{theirs}.weight"
-        for extra in config.layer_extras:
-            module, _, parameter = extra.rpartition(".")
-            names[f"blk.{layer}.{_OURS[module]}.{parameter}"] = f"model.layers.{layer}.{extra}"
-    names["output_norm.weight"] = "model.norm.weight"
-    if not tied:
-        names["output.weight"] = "lm_head.weight"
-    is_llama = ARCHITECTURES[config.model_type] == "llama"
-    permuted = ("q_proj", "k_proj") if is_llama else ()
+    import gguf
+
+    architecture = ARCHITECTURES[config.model_type]
+    number = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
+    names = gguf.get_tensor_name_map(number, config.num_hidden_layers)
+    permuted = ("q_proj", "k_proj") if architecture == "llama" else ()
     found = {
-        name: TensorSource(
+        names.get_name(source, try_suffixes=(".weight", ".bias")): TensorSource(
             source,
             config.tensor_shape(source),
             config.head_dim if source.split(".")[-2] in permuted else 0,
         )
-        for name, source in names.items()
+        for source in [*expected_tensors(config), *([] if tied else [OUTPUT])]
     }
     if scaling_type(config.rope_scaling) == "llama3":
         found[_ROPE_FREQUENCIES] = TensorSource(_ROPE_FREQUENCIES, (config.head_dim // 2,))
@@ -96,27 +76,25 @@ def sources(config: ModelConfig, *, tied: bool) -> dict[str, TensorSource]:
 
 
 def check_tensors(
-    wanted: Iterable[TensorSource], tensors: Mapping[str, TensorInfo], folder: Path
+    stated: Mapping[str, Any],
+    wanted: Iterable[TensorSource],
+    tensors: Mapping[str, TensorInfo],
+    folder: Path,
 ) -> None:
     """Check that a checkpoint holds what is wanted, and nothing that would be lost.
 
+    Args:
+        stated: Content of its ``config.json``.
+        wanted: What a GGUF file of it holds.
+        tensors: What there is.
+        folder: The folder of both, for the message.
+
     Raises:
-        CheckpointError: the weights are quantized already.
-        ExportError: a tensor is missing, of another shape, or has no place in a GGUF file.
+        CheckpointError: a tensor is missing, of another shape, or quantized already.
+        ExportError: one has no place in a GGUF file.
     """
-    require_unquantized(folder, tensors)
-    shapes = {source.name: source.shape for source in wanted if not source.is_computed}
-    for name, expected in shapes.items():
-        if name not in tensors:
-            msg = f"the weights of {folder} lack {name}, which its config.json calls for"
-            raise ExportError(msg)
-        if tensors[name].shape != expected:
-            msg = (
-                f"{name} in {folder} is {tensors[name].shape} where config.json calls for "
-                f"{expected}; one of them belongs to another model"
-            )
-            raise ExportError(msg)
-    known = shapes.keys() | {"lm_head.weight"}
+    require_fitting(folder, stated, tensors, vocabulary=True)
+    known = {OUTPUT, *(source.name for source in wanted)}
     lost = [name for name in tensors if name not in known and "rotary_emb" not in name]
     if lost:
         more = " and others" if len(lost) > 1 else ""

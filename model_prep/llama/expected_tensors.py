@@ -12,7 +12,8 @@ from model_prep.llama.architecture import MODEL_TYPES, ModelConfig, stated_confi
 if TYPE_CHECKING:
     import torch
 
-_VOCABULARY = _INPUT, _OUTPUT = ("model.embed_tokens.weight", "lm_head.weight")
+EMBEDDINGS = INPUT, OUTPUT = ("model.embed_tokens.weight", "lm_head.weight")
+"""The weights with a row for each piece of the vocabulary."""
 _LAYER = (
     "input_layernorm.weight", "self_attn.q_proj.weight", "self_attn.k_proj.weight",
     "self_attn.v_proj.weight", "self_attn.o_proj.weight", "post_attention_layernorm.weight",
@@ -44,7 +45,7 @@ def expected_tensors(config: ModelConfig) -> Iterator[str]:
         >>> list(expected_tensors(ModelConfig(8, 1, 2, 2, 20, 100, rms_norm_eps=1e-6)))[:2]
         ['model.embed_tokens.weight', 'model.layers.0.input_layernorm.weight']
     """
-    yield "model.embed_tokens.weight"
+    yield INPUT
     for layer in range(config.num_hidden_layers):
         for name in (*_LAYER, *config.layer_extras):
             yield f"model.layers.{layer}.{name}"
@@ -77,10 +78,10 @@ def require_fitting(
         if name not in tensors:
             raise _lacking(folder, name, tensors)
         _require_shape(folder, tensors[name], wanted, vocabulary)
-    if _OUTPUT in tensors:
-        _require_shape(folder, tensors[_OUTPUT], wanted, vocabulary)
+    if OUTPUT in tensors:
+        _require_shape(folder, tensors[OUTPUT], wanted, vocabulary)
     elif not config.get("tie_word_embeddings"):
-        raise _lacking(folder, _OUTPUT, tensors)
+        raise _lacking(folder, OUTPUT, tensors)
 
 
 def require_unquantized(folder: Path, tensors: Mapping[str, TensorInfo]) -> None:
@@ -120,19 +121,19 @@ def are_tied(
         tensors: What there is.
         read: Returns one of them.
     """
-    if not config.get("tie_word_embeddings") or _INPUT not in tensors:
+    if not config.get("tie_word_embeddings") or INPUT not in tensors:
         return False
-    if _OUTPUT not in tensors:
+    if OUTPUT not in tensors:
         return True
     import torch
 
-    shapes = {tensors[name].shape for name in _VOCABULARY}
-    return len(shapes) == 1 and torch.equal(read(_INPUT), read(_OUTPUT))
+    shapes = {tensors[name].shape for name in EMBEDDINGS}
+    return len(shapes) == 1 and torch.equal(read(INPUT), read(OUTPUT))
 
 
 def _require_shape(folder: Path, found: TensorInfo, wanted: ModelConfig, vocabulary: bool) -> None:
     shape = wanted.tensor_shape(found.name)
-    if found.name in _VOCABULARY:
+    if found.name in EMBEDDINGS:
         if vocabulary and found.shape[:1] != shape[:1]:
             msg = (
                 f"{folder / 'config.json'} says vocab_size {wanted.vocab_size:,}, and {found.name} "

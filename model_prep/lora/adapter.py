@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
 from model_prep.errors import AdapterError
+from model_prep.llama.expected_tensors import EMBEDDINGS, INPUT, OUTPUT
 from model_prep.lora.adapter_config import CONFIG, by_pattern, read_adapter_config
 
 if TYPE_CHECKING:
     import torch
 
     from model_prep.lora.arithmetic import LowRankUpdate
-
-EMBEDDINGS = INPUT, OUTPUT = ("model.embed_tokens.weight", "lm_head.weight")
-"""The weights with a row for each piece of the vocabulary."""
 
 _FACTOR = re.compile(
     r"(.+)\.lora_(embedding_)?(A|B)(?:\.(?!weight$|bias$)(?P<adapter>[^.]+))?(?:\.weight)?"

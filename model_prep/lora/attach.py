@@ -10,7 +10,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import AdapterError, first_line
-from model_prep.lora.adapter import INPUT, OUTPUT, Adapter
+from model_prep.llama.expected_tensors import INPUT, OUTPUT
+from model_prep.lora.adapter import Adapter
 from model_prep.process_state import seeded
 
 if TYPE_CHECKING:

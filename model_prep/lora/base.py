@@ -9,9 +9,8 @@ from model_prep.checkpoint.tensors import TensorInfo, torch_dtype
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import ModelConfig, read_config, read_params, to_config
-from model_prep.llama.expected_tensors import are_tied, require_fitting
+from model_prep.llama.expected_tensors import INPUT, OUTPUT, are_tied, require_fitting
 from model_prep.llama.meta_checkpoint import MetaCheckpoint
-from model_prep.lora.adapter import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import torch

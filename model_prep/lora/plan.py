@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -10,7 +11,8 @@ from model_prep.checkpoint.checksums import file_digests, published_name
 from model_prep.checkpoint.tensors import Dtype
 from model_prep.errors import AdapterError, CheckpointError, MergeOrderError, permitted
 from model_prep.llama.architecture import ModelConfig, to_params
-from model_prep.lora.adapter import EMBEDDINGS, OUTPUT, Adapter, open_adapter
+from model_prep.llama.expected_tensors import EMBEDDINGS, OUTPUT
+from model_prep.lora.adapter import Adapter, open_adapter
 from model_prep.lora.base import BaseWeights, is_tied, llama_config, open_base, tied_elsewhere
 from model_prep.lora.order import Stage, require_order
 from model_prep.lora.planned_tensors import (
@@ -119,12 +121,10 @@ def prepare_merge(
     conv1d = str(base_config.get("model_type")) in _CONV1D
     adapters = [open_adapter(folder, conv1d=conv1d) for folder in lora_models]
     digests = _digests(adapters, progress)
-    known = [
-        next(filter(None, map(published_name, of_files.values())), None) for of_files in digests
-    ]
     if not allow_merged:
         _require_no_copies(adapters, digests)
         _require_unmerged(base_model, base, adapters, digests)
+    known = [next(filter(None, map(published_name, files.values())), None) for files in digests]
     stages = [
         _stage(adapter.folder, adapter.vocab_size, name)
         for adapter, name in zip(adapters, known, strict=True)
@@ -136,32 +136,13 @@ def prepare_merge(
     resolved = _dtype_of(base) if dtype == "auto" else dtype
     tensors = plan_tensors(base, adapters, resolved, tied=tied)
     vocab_size = require_one_vocabulary(tensors, lora_models[-1])
+    untied = tied and any(tensor.name == OUTPUT for tensor in tensors)
     meta_config = None
     if output_type == "pth":
         meta_config = replace(llama_config(base_model, base), vocab_size=vocab_size or 0)
         to_params(meta_config)  # raises where Meta's format has no words for it
         tensors = in_meta_order(tensors, meta_config)
-    folders = [*reversed(lora_models), base_model]
-    tokenizer = choose_tokenizer(folders)
-    if tokenizer is None:
-        msg = f"{base_model} has no tokenizer; copy tokenizer.model into it"
-        raise MergeOrderError(msg)
-    own = next(file.parent for file in map(find_tokenizer, folders) if file)
-    notes = [
-        f"{adapter.folder} has only zeros in a factor of each LoRA, as an untrained one, or one "
-        "saved wrongly: "
-        + ("only its whole modules count" if adapter.modules_to_save else "it changes nothing")
-        for adapter in adapters
-        if adapter.is_zero()
-    ]
-    has_outputs = any(tensor.name == OUTPUT for tensor in tensors)
-    if tied and has_outputs:
-        notes.append(
-            "the output weights are no longer tied to the embeddings: they are written too"
-        )
-    pads = unused_pads(tokenizer)
-    if vocab_size is not None and vocabulary_size(tokenizer) > vocab_size and pads:
-        notes.append(f"the padding token of {tokenizer} has no row; it is never used")
+    tokenizer, template = _tokenizer([*reversed(lora_models), base_model])
     return MergePlan(
         base_model=base_model,
         base=base,
@@ -173,12 +154,49 @@ def prepare_merge(
         vocab_size=vocab_size,
         tokenizer=tokenizer,
         pad_token_id=pad_token_id(tokenizer),
-        chat_template=chat_template(own),
+        chat_template=template,
         dtype=resolved,
-        tied=None if elsewhere else tied and not has_outputs,
-        notes=notes,
+        tied=None if elsewhere else tied and not untied,
+        notes=[*_notes(adapters, tokenizer, vocab_size, untied=untied)],
         meta_config=meta_config,
     )
+
+
+def _tokenizer(folders: list[Path]) -> tuple[Path, str | None]:
+    """Return the file of the first tokenizer, and the chat template that is in its folder.
+
+    Raises:
+        MergeOrderError: there is none.
+    """
+    tokenizer = choose_tokenizer(folders)
+    if tokenizer is None:
+        msg = f"{folders[-1]} has no tokenizer; copy tokenizer.model into it"
+        raise MergeOrderError(msg)
+    # Of the same pieces another folder's may have been chosen.
+    return tokenizer, chat_template(next(filter(None, map(find_tokenizer, folders))).parent)
+
+
+def _notes(
+    adapters: list[Adapter], tokenizer: Path, vocab_size: int | None, *, untied: bool
+) -> Iterator[str]:
+    """Yield what a user should know of the result, a line each."""
+    for adapter in adapters:
+        if adapter.is_zero():
+            changes = (
+                "only its whole modules count" if adapter.modules_to_save else "it changes nothing"
+            )
+            yield (
+                f"{adapter.folder} has only zeros in a factor of each LoRA, as an untrained one, "
+                f"or one saved wrongly: {changes}"
+            )
+    if untied:
+        yield "the output weights are no longer tied to the embeddings: they are written too"
+    if (
+        vocab_size is not None
+        and vocabulary_size(tokenizer) > vocab_size
+        and unused_pads(tokenizer)
+    ):
+        yield f"the padding token of {tokenizer} has no row; it is never used"
 
 
 def _require_tied(tied: set[str], adapters: list[Adapter]) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from model_prep.checkpoint.tensors import TensorInfo, dtype_name
 from model_prep.errors import AdapterError, MergeError
 from model_prep.llama.architecture import ModelConfig
-from model_prep.llama.expected_tensors import named_otherwise
+from model_prep.llama.expected_tensors import EMBEDDINGS, INPUT, OUTPUT, named_otherwise
 from model_prep.llama.meta_layout import is_permuted, is_rope_buffer, tensor_names
-from model_prep.lora.adapter import EMBEDDINGS, INPUT, OUTPUT, Adapter
+from model_prep.lora.adapter import Adapter
 from model_prep.lora.adapter_config import targets
 from model_prep.lora.base import BaseWeights
 

@@ -166,10 +166,10 @@ def test_numbers_that_are_none(model: Path, value: float) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"num_hidden_layers": 3}, "asks for model.layers.2.input_layernorm.weight,"),
-        ({"intermediate_size": 7}, "is (96, 32) and config.json says (7, 32)"),
+        ({"num_hidden_layers": 3}, "lack model.layers.2.input_layernorm.weight, "),
+        ({"intermediate_size": 7}, "is (96, 32) where config.json calls for (7, 32)"),
         ({"hidden_size": None}, "lacks or misstates a size ('hidden_size')"),
-        ({"vocab_size": 999}, "embed_tokens.weight is (1000, 32) and config.json says"),
+        ({"vocab_size": 999}, "says vocab_size 999, and model.embed_tokens.weight has 1,000 rows"),
     ],
 )
 def test_shapes_that_do_not_fit(model: Path, changes: dict[str, object], said: str) -> None:
@@ -184,7 +184,7 @@ def test_shapes_that_do_not_fit(model: Path, changes: dict[str, object], said: s
 
 def test_a_tensor_that_is_missing(model: Path) -> None:
     change(model, "model.norm.weight", None)
-    assert "asks for model.norm.weight" in failure(verify(model)).said
+    assert "lack model.norm.weight, which its config.json calls for" in failure(verify(model)).said
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.model"])
