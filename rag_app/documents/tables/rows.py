@@ -1,7 +1,5 @@
 """Rows of tables as lines, with the names of their columns."""
 
-from itertools import groupby
-
 from rag_app.documents.tables.cells import (
     NOTED,
     TOTAL,
@@ -35,8 +33,12 @@ def named_row(head: Row, row: Row) -> str:
     if sum(covered) >= _FAR_ACROSS:  # of the first column only
         row = ["" if over else cell for over, cell in zip(covered, row, strict=True)]
     named = zip(names, row, strict=False)
-    parts = [_named(name, cell) for name, cell in named if cell]
-    return "; ".join(part for part, _ in groupby(parts))  # a cell merged under one name, once
+    parts: list[str] = []
+    for name, cell in named:
+        part = _named(name, cell)
+        once = isinstance(cell, Covered) and parts[-1:] == [part]  # merged under one name
+        parts += [part] if cell and not once else []
+    return "; ".join(parts)
 
 
 def _named(name: str, cell: str) -> str:

@@ -181,6 +181,13 @@ from rag_app.documents.tables.cells import Continued, Covered
             id="a group's name beside many rows of texts",
         ),
         pytest.param(
+            [["实验", "结果", *[Covered("结果")] * 3], ["1", "正面", "反面", "反面", "正面"],
+             ["2", "正面", "正面", Covered("正面"), "正面"]],
+            ["实验: 1; 结果: 正面; 结果: 反面; 结果: 反面; 结果: 正面",
+             "实验: 2; 结果: 正面; 结果: 正面; 结果: 正面"],
+            id="cells of one value beside each other below a name of all of them",
+        ),
+        pytest.param(
             [["时间", Covered("时间"), "内容"], ["第一周", "星期一", ""],
              [Continued("第一周"), "星期二", ""], [Continued("第一周"), "星期三", ""],
              ["周末", Covered("周末"), ""]],
