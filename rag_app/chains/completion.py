@@ -55,6 +55,7 @@ _DENIES = re.compile(
     "不(?![仅但同足少断限论管变锈久]|动产|超过|[低高多少大小]于)|没有|未(?![来成])|禁止|严禁|谢绝"
     "|无(?![论线形])|免(?![疫税])|除外"
 )
+_REQUIRES = re.compile("必[须須]|(?<![无無不])[须須](?![知发])")
 _SAME_MATTER = 0.75
 """Share of a question's terms above which a sentence says yes or no to it."""
 HELD = 40
@@ -141,6 +142,25 @@ def denies(sentence: str) -> bool:
     return _DENIES.search(fold(sentence)) is not None
 
 
+def _denies_matter(question: str, sentence: str) -> bool:
+    """Return whether a sentence says no to a question, not only to a way of what it asks about.
+
+    What says how something must be done allows it; a no in a later clause is then one to something
+    else, unless that clause has words of the question.
+
+    Example:
+        >>> rule = "叠放时必须使用连接架，不可颠倒。"
+        >>> _denies_matter("两台机器可以叠放吗？", rule), _denies_matter("可以颠倒吗？", rule)
+        (False, True)
+    """
+    if (required := _REQUIRES.search(sentence)) is None:
+        return denies(sentence)
+    asked = set(content_terms(question))
+    before, after = sentence[: required.start()], sentence[required.end() :]
+    denying = (clause for clause in re.split("[，,；;]", after) if denies(clause))
+    return denies(before) or any(asked & set(content_terms(clause)) for clause in denying)
+
+
 def _says_yes_or_no(question: str, said: str) -> bool:
     """Return whether an answer says nothing but yes or no and words of the question."""
     return not set(_NO.sub("", _YES_OR_NO.sub("", fold(said)))) - set(fold(question))
@@ -158,7 +178,7 @@ def _sentence(question: str, citations: Sequence[Citation], *, no: bool) -> str:
     fitting = (
         sentence
         for sentence in _sentences(citations)
-        if len(sentence) <= _LONGEST and denies(sentence) is no
+        if len(sentence) <= _LONGEST and _denies_matter(question, sentence) is no
     )
     sentence, share = _nearest(question, fitting)
     return sentence.strip(_EDGE) if share >= _SAME_MATTER else ""

@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 
 from rag_app.chains.answer import answer_chain
 from rag_app.chains.citations import Citation
-from rag_app.chains.completion import HELD, completed
+from rag_app.chains.completion import HELD, completed, is_denied
 from rag_app.chains.questions.conversation import Question
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 from tests.scripted import JudgingChatModel, ScriptedChatModel
@@ -235,6 +235,18 @@ class Nearness(DocumentEmbeddings):
     def embed_array(self, texts: Sequence[str]) -> FloatArray:
         near = [self.word in text or "？" in text for text in texts]
         return np.array([[1, 0] if one else [0, 1] for one in near], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("question", "denied"),
+    [
+        ("干衣机能叠放在洗衣机上面吗？", False),
+        ("叠放的干衣机可以颠倒吗？", True),
+    ],
+)
+def test_a_no_to_how_something_is_done_is_none_to_doing_it(question: str, denied: bool) -> None:
+    text = "干衣机叠放在洗衣机上面时，必须使用连接架，两台机器不可颠倒。"
+    assert is_denied(question, [Citation(1, "手册.txt", text)]) is denied
 
 
 @pytest.mark.parametrize(
