@@ -104,13 +104,13 @@ def reembed(*, as_json: options.Json = False, **given: Any) -> None:
     place of the old ones at once. Interrupted, the same command goes on.
     """
     from rag_app.cli import show
-    from rag_app.cli.progress import reembedding
+    from rag_app.cli.progress import counting
     from rag_app.engine import RagApp
 
     state = (0, 0)
     with RagApp(**given) as app:
         try:
-            with reembedding() as progress:
+            with counting("embedding again") as progress:
 
                 def note(done: int, total: int) -> None:
                     nonlocal state

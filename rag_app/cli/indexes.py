@@ -116,10 +116,10 @@ def copy(
     command; documents that the index no longer has are removed from it.
     """
     from rag_app.cli import show
-    from rag_app.cli.progress import copying_documents
+    from rag_app.cli.progress import counting
     from rag_app.engine import RagApp
 
-    with RagApp(index=index, **given) as app, copying_documents() as progress:
+    with RagApp(index=index, **given) as app, counting("copying", "documents") as progress:
         report = app.copy(to, progress)
     if as_json:
         show.print_json(asdict(report))

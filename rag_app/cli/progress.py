@@ -43,16 +43,9 @@ def indexing() -> "Iterator[ProgressCallback]":
 
 
 @contextmanager
-def reembedding() -> Iterator[Callable[[int, int], None]]:
-    """Yield a callback that shows how many passages were embedded again."""
-    with _shown("embedding again") as show:
-        yield lambda done, total: show(done, total, "")
-
-
-@contextmanager
-def reading() -> Iterator[Callable[[int, int], None]]:
-    """Yield a callback that shows how many passages the language model has read."""
-    with _shown("reading") as show:
+def counting(what: str, unit: str = "passages") -> Iterator[Callable[[int, int], None]]:
+    """Yield a callback that shows how many things are done, and how many there are."""
+    with _shown(what, unit) as show:
         yield lambda done, total: show(done, total, "")
 
 
@@ -61,13 +54,6 @@ def copying(what: str) -> Iterator[Callable[[str, int, int], None]]:
     """Yield a callback that shows which file is copied, and the megabytes of it and of all."""
     with _shown(what, "MB") as show:
         yield lambda name, done, total: show(done // 10**6, total // 10**6, name)
-
-
-@contextmanager
-def copying_documents() -> Iterator[Callable[[int, int], None]]:
-    """Yield a callback that shows how many documents were copied."""
-    with _shown("copying", "documents") as show:
-        yield lambda done, total: show(done, total, "")
 
 
 @contextmanager

@@ -27,13 +27,13 @@ def warm(
     cache; what was read by then is kept.
     """
     from rag_app.cli import show
-    from rag_app.cli.progress import reading
+    from rag_app.cli.progress import counting
     from rag_app.engine.command_engine import command_engine
     from rag_app.settings import load_settings
 
     with command_engine(load_settings(**given)) as engine:
         try:
-            with reading() as progress:
+            with counting("reading") as progress:
                 count, stopped = engine.warm(limit, progress, _asked())
         except KeyboardInterrupt:
             show.messages.print(f"interrupted; {_kept()}")

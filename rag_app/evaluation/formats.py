@@ -171,9 +171,13 @@ def articles(rows: list[Record]) -> list[Any]:
 
 
 def answers_of(given: Any) -> tuple[str, ...]:
-    """Return the wordings of SQuAD's answers: objects with a text, or one with several."""
+    """Return the wordings of SQuAD's answers: objects with a text, or one with several.
+
+    Some of those in CMRC 2018's own files are numbers, 147 among them as 147.0.
+    """
     texts = given.get("text") or () if isinstance(given, Mapping) else given or ()
     texts = [text["text"] if isinstance(text, Mapping) else text for text in texts]
+    texts = [text if isinstance(text, str) else f"{text:.15g}" for text in texts]
     return tuple(dict.fromkeys(text for text in texts if text.strip()))
 
 

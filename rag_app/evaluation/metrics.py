@@ -109,6 +109,9 @@ def _longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> 
 
 # Rankings: a rank is 1-based, None where the document was not found.
 
+CUTOFF = 10
+"""Ranks beyond it count nothing for MRR and nDCG."""
+
 
 def recall(ranks: Iterable[int | None], cutoff: int) -> float:
     """Return which share of the relevant documents is ranked within ``cutoff``."""
@@ -116,28 +119,25 @@ def recall(ranks: Iterable[int | None], cutoff: int) -> float:
     return sum(found) / len(found) if found else 0.0
 
 
-def reciprocal_rank(rank: int | None, cutoff: int = 10) -> float:
-    """Return 1/rank for a 1-based rank within ``cutoff``, else 0.0; its mean is MRR@cutoff."""
-    return 1 / rank if rank is not None and rank <= cutoff else 0.0
+def reciprocal_rank(rank: int | None) -> float:
+    """Return 1/rank for a 1-based rank within `CUTOFF`, else 0.0; its mean is MRR@10."""
+    return 1 / rank if rank is not None and rank <= CUTOFF else 0.0
 
 
-def ndcg(
-    ranks: Mapping[str, int | None], grades: Mapping[str, int] | None = None, cutoff: int = 10
-) -> float:
+def ndcg(ranks: Mapping[str, int | None], grades: Mapping[str, int] | None = None) -> float:
     """Return the normalized discounted cumulative gain, the gains being the grades.
 
     Args:
         ranks: The ranks of the relevant documents.
         grades: Theirs, above 0; by default each is 1.
-        cutoff: Ranks beyond it count nothing.
 
     Example:
         >>> round(ndcg({"a": 2}), 3)  # 1 / log2(3)
         0.631
     """
     gains = {name: (grades or {}).get(name, 1) for name in ranks}
-    found = {name: rank for name, rank in ranks.items() if rank is not None and rank <= cutoff}
+    found = {name: rank for name, rank in ranks.items() if rank is not None and rank <= CUTOFF}
     gain = sum(gains[name] / math.log2(rank + 1) for name, rank in found.items())
-    best = sorted(gains.values(), reverse=True)[:cutoff]
+    best = sorted(gains.values(), reverse=True)[:CUTOFF]
     ideal = sum(grade / math.log2(place + 1) for place, grade in enumerate(best, 1))
     return gain / ideal if ideal else 0.0

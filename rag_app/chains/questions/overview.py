@@ -123,10 +123,10 @@ def _wordings() -> _Wordings:
     table = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     words = {name: text.replace("\n", "") for name, text in table["words"].items()}
 
-    def filled(text: str, topics: int = 1) -> str:
+    def filled(text: str) -> str:
         while found := _WORD.search(text):
             text = f"{text[: found.start()]}(?:{words[found[1]]}){text[found.end() :]}"
-        return text.replace("?P<topic>", "?:", max(text.count("?P<topic>") - topics, 0))
+        return text.replace("?P<topic>", "?:", max(text.count("?P<topic>") - 1, 0))
 
     def any_of(names: Iterable[str], more: str) -> re.Pattern[str]:
         return re.compile("|".join([*(filled(f"<{name}>") for name in names), more]), re.IGNORECASE)

@@ -52,12 +52,12 @@ def test_squad(tmp_path: Path) -> None:
 
 
 def test_cmrc_in_its_own_format(tmp_path: Path) -> None:
-    asked = {"query_id": "q", "query_text": "哪里？", "answers": ["当涂", "当涂"]}
+    asked = {"query_id": "q", "query_text": "哪里？", "answers": ["当涂", "当涂", 147.0]}
     row = {"context_id": "T_0", "context_text": DEATH, "qas": [asked], "title": "李白"}
     path = tmp_path / "cmrc.json"
     path.write_text(json.dumps([row]), encoding="utf-8")
     dataset = read_dataset(path)
-    assert dataset.questions[0].answers == ("当涂",)
+    assert dataset.questions[0].answers == ("当涂", "147")
     assert texts_of(dataset, 0) == [DEATH]
 
 
