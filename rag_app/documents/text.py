@@ -258,6 +258,16 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", visible).translate(_simplified()).casefold()
 
 
+def simplified(text: str) -> str:
+    """Return a text in simplified characters, one for each of its own.
+
+    Example:
+        >>> simplified("這本書在哪裡？")
+        '这本书在哪里？'
+    """
+    return text.translate(_simplified())
+
+
 def document_terms(text: str) -> str:
     """Return the terms of a passage, separated by spaces.
 

@@ -2,37 +2,38 @@
 
 Search looks for the bare question: words such as 请用表格列出 stand in no passage that answers it,
 and being rare would count for more than what is asked. The model is given the question as asked.
+Questions in traditional characters are compared in simplified ones.
 """
 
 import re
 from typing import Literal
 
-from rag_app.documents.text import Language, fold
+from rag_app.documents.text import Language, fold, simplified
 
 _POLITE = (
-    r"(?:请|請|麻烦|麻煩|劳驾|烦请|帮我|幫我|帮忙|幫忙|能否|能不能|可不可以|可以|直接|尽量|儘量|尽可能|最好|务必"
-    r"|并且?|並|再|都|也|来|給我|给我|你|您|我){0,5}"
+    r"(?:请|麻烦|劳驾|烦请|帮我|帮忙|能否|能不能|可不可以|可以|直接|尽量|尽可能|最好|务必"
+    r"|并且?|并|再|都|也|来|给我|你|您|我){0,5}"
 )
 _MEDIUM = (
-    r"(?:英文|英语|英語|中文|汉语|繁体字?|简体字?|日文|日语|表格|列表|清单|要点|要點|条目|一个|一個|个|個"
-    r"|json|markdown|html|csv|通俗(?:易懂)?|口语|大白话|专业|书面|分点|分點|分条|逐条|分步骤?|完整|准确"
-    r"|详细|詳細|详尽|具体|尽量|简短|简要|简洁|簡短|簡要|简单|簡單|简明(?:扼要)?"
+    r"(?:英文|英语|中文|汉语|繁体字?|简体字?|日文|日语|表格|列表|清单|要点|条目|一个|个"
+    r"|json|markdown|html|csv|通俗(?:易懂)?|口语|大白话|专业|书面|分点|分条|逐条|分步骤?|完整|准确"
+    r"|详细|详尽|具体|尽量|简短|简要|简洁|简单|简明(?:扼要)?"
     r"|(?:不超过|不多于|最多|至少|大约|约)?[\d一二两三五十百几]+个?(?:字|词|句话|段话|条|点)(?:以内|之内|左右|内)?"
     r"|像[^，。]{1,12}(?:一样|那样|似的))"
 )
 _FORM = r"(?:的?(?:形式|方式|格式|语言|语气|篇幅|文字|话|样子))?"
 _SAY = (
-    r"(?:回答|作答|答复|答|说明|說明|说说|说|說|解释|解釋|解答|描述|阐述|介绍|介紹|列出|列举|列|输出|呈现"
-    r"|展示|给出|写出|写|整理|总结|概括|告诉|告訴|讲解|讲讲|讲)(?:一下|下|我|给我|出来|来)*"
+    r"(?:回答|作答|答复|答|说明|说说|说|解释|解答|描述|阐述|介绍|列出|列举|列|输出|呈现"
+    r"|展示|给出|写出|写|整理|总结|概括|告诉|讲解|讲讲|讲)(?:一下|下|我|给我|出来|来)*"
 )
 _ENOUGH = r"(?:就行|就好|就可以|即可|吧|了|一点|些)?"
 _ASK = (
-    r"(?:我?(?:还|還|也|就|有)?(?:想|要|需要)(?:请|請)?(?:问|問|了解|知道|咨询|打听|查)(?:一下|下|你|您|个问题)*"
-    r"|(?:请问|請問|请教|請教|告诉我|告訴我)(?:一下|下|你|您|个问题)*|(?:查|问|問)(?:一)?(?:下|查))"
+    r"(?:我?(?:还|也|就|有)?(?:想|要|需要)(?:请)?(?:问|了解|知道|咨询|打听|查)(?:一下|下|你|您|个问题)*"
+    r"|(?:请问|请教|告诉我)(?:一下|下|你|您|个问题)*|(?:查|问)(?:一)?(?:下|查))"
 )
 _LEADS = re.compile(
     rf"{_POLITE}(?:(?:(?:用|以|按照?|通过)\s*)?(?:{_MEDIUM}\s*)+{_FORM}{_SAY}|{_ASK})[\s:：]*"
-    rf"|(?:请|請|麻烦|麻煩|帮我|幫我|直接){_SAY}[\s:：]*"
+    rf"|(?:请|麻烦|帮我|直接){_SAY}[\s:：]*"
     r"|(?:please\s+)?(?:(?:could|can|would|will)\s+you\s+(?:please\s+)?)?"
     r"(?:tell\s+me|let\s+me\s+know|explain\s+to\s+me)\s+"
     r"|(?:i\s+am|i'm)\s+new\b[^,.?]{0,20}\s+and\s+(?=i\b|would\b|need\b|want\b)"
@@ -46,25 +47,25 @@ _TRAILS = re.compile(
 )
 _FORM_ALONE = re.compile(
     rf"{_POLITE}(?:(?:(?:用|以|按照?|通过)\s*)?(?:{_MEDIUM}\s*)+{_FORM}(?:{_SAY})?{_ENOUGH}|{_SAY}(?:(?:{_MEDIUM}\s*)+{_FORM})?{_ENOUGH})"
-    rf"|(?:不要|不用|别|无需|無需){_SAY}"
+    rf"|(?:不要|不用|别|无需){_SAY}"
     r"|(?:please\s+)?(?:answer|reply|respond|explain|write|list|give|show|describe|keep)\b.{0,40}"
     r"|(?:in\s+)?(?:english|chinese|detail|brief)(?:\s+please)?|briefly|please",
     re.IGNORECASE,
 )
 _COURTESY = re.compile(
-    r"(?:你|您|大家|各位)?好[呀啊]?|早上好|上午好|下午好|晚上好|嗨|哈喽|在吗|在嗎|打扰(?:一下|了)?"
-    r"|(?:非常|多)?(?:谢|感谢|謝|感謝)[^？]{0,8}|辛苦了?|(?:不好意思|抱歉)"
+    r"(?:你|您|大家|各位)?好[呀啊]?|早上好|上午好|下午好|晚上好|嗨|哈喽|在吗|打扰(?:一下|了)?"
+    r"|(?:非常|多)?(?:谢|感谢)[^？]{0,8}|辛苦了?|(?:不好意思|抱歉)"
     r"|(?:hello|hi|hey|dear)\b.{0,20}|good\s+(?:morning|afternoon|evening)|thank.{0,20}|cheers",
     re.IGNORECASE,
 )
 """What is said for politeness beside a question; `_GREETING` is all that a text says."""
 _ROLE = (
-    r"(?:员工|員工|职员|同事|学生|同学|老师|教师|记者|编辑|研究(?:员|者|生)|游客|顾客|客户|用户|读者|市民|居民|家长"
+    r"(?:员工|职员|同事|学生|同学|老师|教师|记者|编辑|研究(?:员|者|生)|游客|顾客|客户|用户|读者|市民|居民|家长"
     r"|会计|经理|助理|秘书|律师|医生|工程师|程序员|开发者|实习生|负责人|新人|新手|来的|游的)"
 )
 """Who asks; not those of whom documents speak, such as 孕妇."""
 _INTRODUCTION = re.compile(
-    rf"(?:我|我们|我們|本人)(?:是|刚|剛).{{0,15}}{_ROLE}|作为.{{0,10}}{_ROLE}|(?:我|本人)(?:叫|姓).{{1,10}}"
+    rf"(?:我|我们|本人)(?:是|刚).{{0,15}}{_ROLE}|作为.{{0,10}}{_ROLE}|(?:我|本人)(?:叫|姓).{{1,10}}"
     r"|我?(?:正|正在|在)(?:写|做|准备|学).{1,12}|(?:领导|老师|老板|经理)(?:要|让|叫)我.{1,15}"
     r"|(?:i\s+am|i'm)\s+(?:new|a|an|the|from)\b.{0,40}|my\s+name\s+is\b.{1,40}",
     re.IGNORECASE,
@@ -92,8 +93,8 @@ _COMPUTED = re.compile(
 CLAUSE = re.compile(r"((?:[^，,。！!？?；;：:\n.]|[.,:](?=\S))+)([，,。！!？?；;：:\n.\s]*)")
 
 _IN_LANGUAGE = re.compile(
-    rf"{_POLITE}(?:务必|一律|只|必须)?[用以](?:(?P<en>英文|英语|英語)|(?P<zh>中文|汉语|漢語|简体中文))(?:来|進行|进行)?"
-    rf"(?:回答|作答|答复|回复|说明|說明|解释|解釋|输出|描述|介绍|介紹|总结|概括|列出){_ENOUGH}[\s，,。.！!；;：:]*"
+    rf"{_POLITE}(?:务必|一律|只|必须)?[用以](?:(?P<en>英文|英语)|(?P<zh>中文|汉语|简体中文))(?:来|进行)?"
+    rf"(?:回答|作答|答复|回复|说明|解释|输出|描述|介绍|总结|概括|列出){_ENOUGH}[\s，,。.！!；;：:]*"
     r"|(?:(?:please\s+)?(?:answer|reply|respond|write|explain)(?:\s+(?:me|it|this|always))*\s+"
     r"|(?<!called)(?<!known as)(?<!named)(?<!mean)(?<! say)(?<! used),?\s+)"
     r"in\s+(?:(?P<english>english)|(?P<chinese>chinese))(?:\s+please)?(?:[\s.!:,;]+|(?=[?？]?\s*$))",
@@ -102,9 +103,9 @@ _IN_LANGUAGE = re.compile(
 """A wish for the language of an answer."""
 _EDGES = re.compile(r"^\W+|\W+$")
 _GREETING = re.compile(
-    r"(?:你|您|你们|大家|各位)?好[呀啊吗]?|(?:早上|上午|中午|下午|晚上)好|嗨|哈[喽啰]|在[吗嗎]"
-    r"|(?:非常|十分)?(?:谢谢|感谢|多谢|謝謝|感謝|多謝)(?:你们?|您|大家|啦|了)*"
-    r"|辛苦(?:你|您)?了?|再[见見]|拜拜"
+    r"(?:你|您|你们|大家|各位)?好[呀啊吗]?|(?:早上|上午|中午|下午|晚上)好|嗨|哈[喽啰]|在吗"
+    r"|(?:非常|十分)?(?:谢谢|感谢|多谢)(?:你们?|您|大家|啦|了)*"
+    r"|辛苦(?:你|您)?了?|再见|拜拜"
     r"|(?:hello|hi|hey)(?: there| all| everyone)?|good (?:morning|afternoon|evening|night)"
     r"|(?:many )?thanks(?: (?:a lot|so much|very much|again))?|thank you(?: (?:so|very) much)?"
     r"|(?:good ?)?bye|cheers"
@@ -112,10 +113,10 @@ _GREETING = re.compile(
     r"|bonjour|merci|hola|gracias|hallo|danke|안녕하세요|감사합니다",
     re.IGNORECASE,
 )
-_WHAT = "(?:什[么麼]|啥|哪些)"
+_WHAT = "(?:什么|啥|哪些)"
 _ASKS_WHO_ANSWERS = re.compile(
-    rf"(?:请问|請問)?[你您](?:是(?:谁|誰|(?:做|干)?什[么麼](?:的)?)|叫什[么麼](?:名字)?"
-    rf"|[都还]?(?:能够?|会|會|可以)(?:[帮幫为給给]我们?)?(?:做|干|回答)?[些点]?{_WHAT}(?:事情?|问题|忙)?"
+    rf"(?:请问)?[你您](?:是(?:谁|(?:做|干)?什么(?:的)?)|叫什么(?:名字)?"
+    rf"|[都还]?(?:能够?|会|可以)(?:[帮为给]我们?)?(?:做|干|回答)?[些点]?{_WHAT}(?:事情?|问题|忙)?"
     rf"|[都还]?有{_WHAT}(?:功能|本事|能力|用处?))"
     r"|(?:who|what) are you|what can you help(?: me)? with|(?:how )?can you help me"
     r"|what(?: else)? (?:can|could|do) you do(?: for me)?",
@@ -134,11 +135,13 @@ def answer_language(text: str) -> tuple[Language | None, str]:
         >>> answer_language("What is Li Bai called in English?")
         (None, 'What is Li Bai called in English?')
     """
-    found = _IN_LANGUAGE.search(text)
-    if found is None:
+    found = [*_IN_LANGUAGE.finditer(simplified(text))]
+    if not found:
         return None, text
-    wanted: Language = "en" if found["en"] or found["english"] else "zh"
-    return wanted, _IN_LANGUAGE.sub("", text).strip()
+    wanted: Language = "en" if found[0]["en"] or found[0]["english"] else "zh"
+    for wish in reversed(found):
+        text = text[: wish.start()] + text[wish.end() :]
+    return wanted, text.strip()
 
 
 def bare_question(question: str) -> str:
@@ -165,12 +168,13 @@ def bare_question(question: str) -> str:
 
 
 def _without_leads(clause: str) -> str:
-    while (lead := _LEADS.match(clause)) and lead.end():
+    while (lead := _LEADS.match(simplified(clause))) and lead.end():
         clause = clause[lead.end() :]
     return _TRAILS.sub("", clause)
 
 
 def _says_nothing(clause: str, *, asks: bool) -> bool:
+    clause = simplified(clause)
     if _COURTESY.fullmatch(clause) or _FORM_ALONE.fullmatch(clause):
         return True
     return not asks and _INTRODUCTION.fullmatch(clause) is not None
@@ -282,7 +286,7 @@ def addresses_assistant(text: str) -> bool:
         >>> [addresses_assistant(text) for text in ("你好，你能做什么？", "Thanks!", "谢安是谁？")]
         [True, True, False]
     """
-    clauses = [_EDGES.sub("", clause) for clause, _ in CLAUSE.findall(text)]
+    clauses = [_EDGES.sub("", clause) for clause, _ in CLAUSE.findall(simplified(text))]
     return any(clauses) and all(
         _GREETING.fullmatch(clause) or _ASKS_WHO_ANSWERS.fullmatch(clause)
         for clause in filter(None, clauses)

@@ -24,7 +24,7 @@ from rag_app.chains.prompts import NOT_FOUND, Prompts, refusal_for
 from rag_app.chains.questions import CLAUSE, answer_language
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, StepChain, Steps, collected
-from rag_app.documents.text import Language, language_of
+from rag_app.documents.text import Language, language_of, simplified
 from rag_app.errors import QuestionError
 
 TURNS = 3
@@ -44,14 +44,14 @@ LangChain's own chains and graphs use are understood too: ``input``, ``query``, 
 
 
 _ASKS = re.compile(
-    r"什[么麼]|[谁誰哪几幾吗嗎]|多(?:少|[久长大高远重深宽快])|[怎何]|是否|能否|是不是|有[没沒]有|[呢多]$"
+    r"什么|[谁哪几吗]|多(?:少|[久长大高远重深宽快])|[怎何]|是否|能否|是不是|有没有|[呢多]$"
     r"|\b(?:who|whom|whose|what|which|when|where|why|how)\b",
     re.IGNORECASE,
 )
 _ASKED = re.compile(
     r"(?<!无论)(?<!不管)(?:(?:是|叫|做|有|要|归|属|于)"
-    r"(?:什[么麼].{0,4}|[谁誰]|哪.{1,4}|多少.{0,3}|[几幾].{1,3})"
-    r"|[吗嗎]|多[久长大高远重]|何[时地处人年]|怎[么麼]?[样办算]|多少|什[么麼]时候|哪[里儿年天]|[谁誰])$"
+    r"(?:什么.{0,4}|谁|哪.{1,4}|多少.{0,3}|几.{1,3})"
+    r"|吗|多[久长大高远重]|何[时地处人年]|怎么?[样办算]|多少|什么时候|哪[里儿年天]|谁)$"
 )
 """How a clause ends that is a question by itself, wherever a comma follows it."""
 _CONDITION = re.compile("如果|假如|若|无论|不管|不论|只要|即使|满|超过|不足|达到")
@@ -253,13 +253,13 @@ def parts_of(question: str) -> list[str]:
     for clause, end in CLAUSE.findall(_JOINED.sub("？", question)):
         part += clause
         alone = "?" in end or "？" in end
-        alone = alone or bool(_ASKED.search(clause) and not _CONDITION.search(part))
+        alone = alone or bool(_ASKED.search(simplified(clause)) and not _CONDITION.search(part))
         if alone and not _OPEN.search(part):
             parts.append(_AND.sub("", part))
             part = ""
         else:
             part += end
-    if parts and not _ASKS.search(part):
+    if parts and not _ASKS.search(simplified(part)):
         parts[-1] += f"？{part}" if part else ""
     else:
         parts.append(_AND.sub("", part))
@@ -269,6 +269,7 @@ def parts_of(question: str) -> list[str]:
 
 def _asks_alone(part: str) -> bool:
     """Return whether a part asks, and says of what: 为什么 alone belongs to what is before it."""
+    part = simplified(part)
     said = re.sub(r"[是为的了有在又那和]", "", _ASKS.sub("", part))
     return bool(_ASKS.search(part)) and bool(re.search(r"\w{2}|[A-Za-z\d]", said))
 
