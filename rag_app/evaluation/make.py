@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from rag_app.chains.facts.amounts import AMOUNT
+from rag_app.chains.marks import SENTENCE
 from rag_app.chains.prompts import Prompts, Task
 from rag_app.documents.text import language_of
 from rag_app.errors import DocumentError, PromptTooLongError
@@ -41,7 +42,6 @@ _DRAFT = re.compile(
 _POINTS_AT_TEXT = re.compile(
     r"资料|(本|上|该|此)文|文中|(这|本)(段|篇)|passage|(the|this) (text|document)", re.IGNORECASE
 )
-_SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 _LABEL = re.compile(r"^(?:问题|question)\s*[:：]\s*", re.IGNORECASE)
 _AROUND = " \t\"'“”‘’「」。.；;"
 """What may be around an answer that is copied from a passage."""
@@ -188,7 +188,7 @@ class _Drafts:
 
     def _of_sentence(self, chunk: ChunkRecord) -> tuple[str, str] | str:
         """Return a question for an amount in the passage, and the amount, or what is wrong."""
-        whole = (found[0].strip() for found in _SENTENCE.finditer(chunk.text))
+        whole = SENTENCE.findall(chunk.text)
         held = [(sentence, amount[0]) for sentence in whole if (amount := AMOUNT.search(sentence))]
         if not held:
             return "no amount to ask for"

@@ -47,7 +47,8 @@ _AMOUNT = re.compile(
     rf"({'|'.join(map(re.escape, _LONGEST_FIRST))}|{_SAME_UNITS})?"
     rf"({'|'.join(_BEHIND)})?"
 )
-_YEAR = re.compile(r"(公元前?)?(\d{2,4}|[〇零一二三四五六七八九]{3,4})年")
+_YEAR = re.compile(r"(公元前?)?(\d{2,4}|[〇零一二三四五六七八九]{3,4})年(?!代)")
+_DECADE = re.compile(r"(\d{3}0)年代")
 _WRITTEN = re.compile(
     r"(?<![A-Za-z\d.-])(?:(?:\d{3,4}年)?\d{1,2}月(?:\d{1,2}[日号])?|\d{3,4}年"
     r"|\d+(?:\.\d+)?[万亿]?(?:个(?=[月星小]))?"
@@ -111,17 +112,15 @@ def amount_in_english(amount: str, question: str) -> str | None:
     Example:
         >>> [amount_in_english(text, "How much?") for text in ("12万元", "三十一亿元", "六小时")]
         ['120,000 yuan', '3.1 billion yuan', '6 hours']
-        >>> [amount_in_english(text, "When was it?") for text in ("762年", "2024年3月1日", "春天")]
-        ['762', '1 March 2024', None]
+        >>> dates = ("762年", "2024年3月1日", "1950年代", "春天")
+        >>> [amount_in_english(date, "When was it?") for date in dates]
+        ['762', '1 March 2024', '1950s', None]
     """
     text = fold(plain_numbers(amount)).strip().rstrip("。.")
     if _ASKS_YEAR.search(question) and len(years := set(_YEAR.findall(text))) == 1:
         return _year(*years.pop())
-    if not _LASTS.search(question):
-        if year := _YEAR.fullmatch(text):
-            return _year(*year.groups())
-        if date := _DATE.fullmatch(text):
-            return _date(*date.groups())
+    if not _LASTS.search(question) and (date := _date_in_english(text)):
+        return date
     if ratio := _RATIO.fullmatch(text):
         return ":".join(ratio.groups())
     found = _AMOUNT.fullmatch(text)
@@ -150,6 +149,15 @@ def year_of_reign(date: str, text: str) -> str:
         return ""
     found = re.search(rf"{date}\s*[(（]({_YEAR.pattern})[)）]", text)
     return found[1] if found else ""
+
+
+def _date_in_english(text: str) -> str | None:
+    if year := _YEAR.fullmatch(text):
+        return _year(*year.groups())
+    if decade := _DECADE.fullmatch(text):
+        return f"{decade[1]}s"
+    date = _DATE.fullmatch(text)
+    return _date(*date.groups()) if date else None
 
 
 def _year(era: str | None, year: str) -> str:

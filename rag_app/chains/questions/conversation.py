@@ -299,16 +299,14 @@ def answered_in_parts(
         answers.append(answer)
         said += [HumanMessage(part), AIMessage(answer.text)]
         known = {(citation.source, citation.start, citation.text) for citation in cited}
-        new = [
+        new = (
             citation
             for citation in answer.citations
             if (citation.source, citation.start, citation.text) not in known
-        ]
-        new = [
-            replace(citation, marker=marker) for marker, citation in enumerate(new, len(cited) + 1)
-        ]
-        cited += new
-        yield Answer(question, citations=tuple(new))
+        )
+        more = [replace(each, marker=marker) for marker, each in enumerate(new, len(cited) + 1)]
+        cited += more
+        yield Answer(question, citations=tuple(more))
         if any(answer.answered for answer in answers):
             text = _listed(answer.text for answer in answers)
             yield Answer(text=text.removeprefix(shown))
