@@ -198,8 +198,7 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: StarletteHTTPException) -> JSONResponse:
         if not isinstance(error, ApiError):
             error = _unrouted(request, error)
-        body = error_body(error.status_code, error.detail, code=error.code, param=error.param)
-        return response_to(request.url.path, error.status_code, body, error.headers)
+        return response_to(request.url.path, error.status_code, body_of(error), error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

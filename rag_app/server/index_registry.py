@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 RAG = "rag:"
 """What the model id of an index begins with."""
+LATEST = ":latest"
+"""The tag of a model that has none."""
 
 _LONGEST_FOLDER = 255
 """Bytes of a name in a file system."""
@@ -102,13 +104,15 @@ class IndexRegistry:
     def model_id(self, asked: str) -> str:
         """Return the id of a model: an index may be asked for by its name alone.
 
+        Clients of Ollama's API add the tag ``latest``.
+
         Raises:
             ApiError: 404, there is none.
         """
         if asked == "default":
             return self.llm_id
-        known = self.model_ids()
-        for name in (asked, f"{RAG}{asked}"):
+        known, plain = self.model_ids(), asked.removesuffix(LATEST)
+        for name in (asked, plain, f"{RAG}{plain}"):
             if name in known:
                 return name
         raise no_model(asked, known)
@@ -352,7 +356,7 @@ def no_model(asked: str, known: Sequence[str]) -> ApiError:
     """Return the error of a model that isn't here, and those that are."""
     more = ", …" if len(known) > _SHOWN_MODELS else ""
     shown = ", ".join(known[:_SHOWN_MODELS])
-    msg = f"no model {asked!r}; known: {shown}{more}; GET /v1/models lists them"
+    msg = f"model {asked!r} not found; known: {shown}{more}; GET /v1/models lists them"
     return ApiError(404, msg, code="model_not_found", param="model")
 
 

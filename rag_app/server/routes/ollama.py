@@ -15,7 +15,7 @@ from rag_app.models.registry import resolve
 from rag_app.server.completions.generation import calls_tools
 from rag_app.server.completions.ollama import Form, OllamaReply, ReplyLines, loaded_reply
 from rag_app.server.errors import ApiError
-from rag_app.server.index_registry import RAG, IndexRegistry, Registry
+from rag_app.server.index_registry import LATEST, RAG, IndexRegistry, Registry
 from rag_app.server.routes.completions import Answering, Answers
 from rag_app.server.routes.models import STARTED, Embedder
 from rag_app.server.schemas.models import EmbeddingsRequest
@@ -43,7 +43,6 @@ router = APIRouter(prefix="/api", tags=["Ollama"])
 
 _VERSION = "0.12.0"
 """The version of Ollama that is followed here. Clients refuse to talk to some that are older."""
-_LATEST = ":latest"
 
 
 @router.get("/version")
@@ -163,15 +162,9 @@ def _named(model: str | None, registry: IndexRegistry, default: str) -> str:
     Raises:
         ApiError: 404, there is none.
     """
-    known = registry.model_ids()
-    if model in (None, "", "default", f"default{_LATEST}"):
+    if (model or "default").removesuffix(LATEST) == "default":
         return default
-    asked = str(model).removesuffix(_LATEST)
-    for name in (str(model), asked, f"{RAG}{asked}"):
-        if name in known:
-            return name
-    msg = f"model {model!r} not found; GET /api/tags lists them"
-    raise ApiError(404, msg, code="model_not_found", param="model")
+    return registry.model_id(str(model))
 
 
 def _embedding(model: str | None, registry: IndexRegistry) -> str:

@@ -13,10 +13,9 @@ from rag_app.server.schemas.openapi import errors
 from rag_app.server.schemas.pages import (
     DocumentPage,
     DocumentPages,
-    End,
+    Offset,
     PageBox,
     PageNumber,
-    PassageStart,
 )
 
 router = APIRouter(prefix="/v1/indexes/{index}/documents/{document}", tags=["Documents"])
@@ -30,8 +29,8 @@ async def document_pages(
     document: DocumentId,
     registry: Registry,
     pages: Pages,
-    start: PassageStart = None,
-    end: End = None,
+    start: Offset = None,
+    end: Offset = None,
 ) -> DocumentPages:
     """Say on which pages of a PDF or of a picture a passage is, and where on them."""
     found = await asyncio.to_thread(_Found, registry, index, document, start, end)

@@ -11,9 +11,7 @@ from rag_app.server.schemas.requests import ListOf, RequestBody, Text, example
 ConversationId = Annotated[
     str, Path(description="The client chooses it.", max_length=100, examples=["5f0c61d2"])
 ]
-TurnId = Annotated[
-    str, Path(description="The client chooses it.", max_length=100, examples=["17e4a3"])
-]
+TurnId = ConversationId
 Wanted = Annotated[
     str,
     Query(

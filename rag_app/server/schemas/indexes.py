@@ -58,19 +58,24 @@ class SummaryRequest(RequestBody):
     stream: bool = False
 
 
-class Passage(BaseModel):
+class SummaryPassage(BaseModel):
     """A passage of a document, and its place in the text."""
 
     marker: int = Field(description="Its number, as in `[1]`.")
-    source: str = Field(description="As `name`.")
-    name: str = Field(description="The file name, after folders it was uploaded with.")
     document: str = Field(description="Id of the document.")
+    name: str = Field(description="The file name, after folders it was uploaded with.")
     text: str
     start: int = Field(description="Offset in the document's text, in characters.")
     end: int
-    page: int | None = None
     heading: str | None = Field(default=None, description="The last of `headings`.")
     headings: list[str] = Field(default=[], description="Those above it, highest first.")
+
+
+class Passage(SummaryPassage):
+    """A passage as it was found among those of an index."""
+
+    source: str = Field(description="As `name`.")
+    page: int | None = None
     folders: list[str] = Field(default=[], description="Those its document is in, outermost first.")
     table_head: str | None = Field(
         default=None, description="Names of the columns of the table that it begins within."
@@ -188,19 +193,6 @@ class SummarySentence(BaseModel):
         description="Of the passages that support it together; none where it is to be checked."
     )
     lacking: list[str] = Field(description="Numbers and names in it that the document lacks.")
-
-
-class SummaryPassage(BaseModel):
-    """A passage of the document that supports a sentence of its summary."""
-
-    marker: int
-    document: str = Field(description="Id of the document.")
-    name: str
-    text: str
-    start: int = Field(description="Offset in the document's text, in characters.")
-    end: int
-    heading: str | None = Field(default=None, description="The last of `headings`.")
-    headings: list[str] = Field(default=[], description="Those above it, highest first.")
 
 
 SUMMARY_CHECKS: dict[str, Any] = {

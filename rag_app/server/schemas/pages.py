@@ -8,19 +8,15 @@ from pydantic import BaseModel, Field
 from rag_app.server.schemas.requests import ListOf, example
 
 PageNumber = Annotated[int, Path(description="1-based.", ge=1, le=1_000_000, examples=[2])]
-PassageStart = Annotated[
+Offset = Annotated[
     int | None,
     Query(
-        description="As a passage has it; without, the first page.",
+        description="As a passage has it; by default the first page's.",
         ge=0,
         le=2**40,
         examples=[1200],
     ),
 ]
-End = Annotated[
-    int | None, Query(description="As a passage has it.", ge=0, le=2**40, examples=[1780])
-]
-
 
 _BOX = {"left": 0.12, "top": 0.31, "right": 0.88, "bottom": 0.33}
 _PAGE = {"page": 2, "width": 1273, "height": 1800, "boxes": [_BOX]}

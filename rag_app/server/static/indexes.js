@@ -2,7 +2,7 @@
 
 import { ApiError, api } from "./api.js";
 import { forgetIndex } from "./conversations.js";
-import { $, confirm, el, line } from "./dom.js";
+import { $, confirm, el, line, modal } from "./dom.js";
 import { number, t } from "./i18n.js";
 import { chosen, emit, state, summaries, takeServer } from "./store.js";
 
@@ -84,10 +84,7 @@ export function createIndex() {
       button.disabled = false;
     }
   };
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(created), { once: true });
-  });
+  return modal(dialog).then(() => created);
 }
 
 async function deleteIndex() {
