@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from rag_app.engine.identity import is_local
@@ -89,17 +90,15 @@ class IdleWork:
             self._registry.base.read_wanted(self._is_busy)
 
     def _work(self) -> None:
-        try:
-            for name in self._registry.names():
-                for work in (self._embed, self._read, self._summarize):
-                    try:
-                        work(name)
-                    except (RagAppError, ApiError) as error:
-                        _log.warning("%s can't be made ready for questions: %s", name, error)
-                    if self._is_busy():
-                        return
-        finally:
-            self._since = time.monotonic()
+        kinds = (self._embed, self._read, self._summarize)
+        for name, work in product(self._registry.names(), kinds):
+            try:
+                work(name)
+            except (RagAppError, ApiError) as error:
+                _log.warning("%s can't be made ready for questions: %s", name, error)
+            if self._is_busy():
+                break
+        self._since = time.monotonic()
 
     def _embed(self, name: str) -> None:
         if self._registry.lacks_vectors(name):

@@ -62,11 +62,11 @@ class Resident:
 
     def known(self, lines: "list[tuple[str, str]]") -> QuestionWork | None:
         """Return what a command line comes to, if it is known; see `Lines`."""
-        for line, question in lines:
-            if work := self._lines.get(line):
-                with suppress(RagAppError):
-                    if identity(self.base.settings) == self.identity:
-                        return work.model_copy(update={"question": question})
+        found = [(self._lines[line], question) for line, question in lines if line in self._lines]
+        with suppress(RagAppError):
+            if found and identity(self.base.settings) == self.identity:
+                work, question = found[0]
+                return work.model_copy(update={"question": question})
         return None
 
     @property

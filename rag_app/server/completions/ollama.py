@@ -69,10 +69,11 @@ class OllamaReply:
         async for chunk in self._chat.stream():
             for choice in chunk.choices:  # type: ignore[union-attr]
                 text, tokens = self._take(choice)
-                if text or tokens or self._thought:
-                    if self._first == self._begun:
-                        self._first = time.perf_counter_ns()
-                    yield self._reply(text, tokens, done=False)
+                if not (text or tokens or self._thought):
+                    continue
+                if self._first == self._begun:
+                    self._first = time.perf_counter_ns()
+                yield self._reply(text, tokens, done=False)
         self._thought = ""
         yield self._last("", [])
 
