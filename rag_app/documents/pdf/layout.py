@@ -70,9 +70,10 @@ def blocks(
         rest = [char for char in rest if id(char) not in taken]
     found: list[Block | Table] = []
     for side in _sides([*cut_at_gutters(fragments(rest)), *ruled]):
-        aligned, parts = aligned_tables([item for item in side if isinstance(item, Fragment)])
+        aligned, parts = aligned_tables(_parts(side))
         tables = [item for item in side if isinstance(item, Table)]
-        found += _ordered(parts, [*tables, *aligned])
+        for region in _regions([*parts, *tables, *aligned], depth=0):
+            found += _stacked(region)
     return found
 
 
@@ -87,17 +88,21 @@ def _sides(items: list[Fragment | Table]) -> list[list[Fragment | Table]]:
     if cut is None:
         return [items]
     parted = _parted(items, *cut)
-    lines = [item for item in parted[1] + parted[2] if isinstance(item, Fragment)]
-    across = (table for table in aligned_tables(lines)[0] if table.left < cut[0] < table.right)
+    beside = aligned_tables(_parts(parted[1] + parted[2]))[0]
+    across = (table for table in beside if table.left < cut[0] < table.right)
     if any(len(row) >= _TABLE_COLUMNS for table in across for row in table.rows):
         return [items]
     return parted
 
 
-def _ordered(parts: Sequence[Fragment], tables: Sequence[Table]) -> list[Block | Table]:
-    """Return fragments and tables in reading order: column after column, from the top."""
-    items: list[Fragment | Table] = [*parts, *tables]
-    return [block for region in _regions(items, depth=0) for block in _stacked(region)]
+def _parts(items: Sequence[Fragment | Table]) -> list[Fragment]:
+    """Return what is no table."""
+    return [item for item in items if isinstance(item, Fragment)]
+
+
+def _lines(items: Sequence[Fragment | Table]) -> list[Fragment]:
+    """Return what is no table, by lines from the top."""
+    return [line_of(row) for row in rows(_parts(items))]
 
 
 def _regions(items: Sequence[Fragment | Table], depth: int) -> Iterator[list[Fragment | Table]]:
@@ -130,8 +135,7 @@ def _parted(
 
 def _row_order(items: Sequence[Fragment | Table]) -> list[Fragment | Table]:
     tables = [item for item in items if isinstance(item, Table)]
-    lines = [line_of(row) for row in rows(item for item in items if isinstance(item, Fragment))]
-    return sorted([*lines, *tables], key=lambda item: -item.top)
+    return sorted([*_lines(items), *tables], key=lambda item: -item.top)
 
 
 def _best_gutter(
@@ -141,11 +145,7 @@ def _best_gutter(
 
     It is so many sizes of the text wide, with so many lines on each side, at least.
     """
-    size = (
-        median(item.size for item in items if isinstance(item, Fragment))
-        if any(isinstance(item, Fragment) for item in items)
-        else 10.0
-    )
+    size = median([part.size for part in _parts(items)] or [10.0])
     best: tuple[int, float, float, float] | None = None
     items = sorted(items, key=lambda item: -item.top)
     for place in sorted({round(item.right, 0) for item in items}):
@@ -194,17 +194,14 @@ def _free_run(
 
 def _are_columns(before: Sequence[Fragment | Table], after: Sequence[Fragment | Table]) -> bool:
     """Return whether what is on each side of a gutter is running text, not fields of a form."""
-    lines = [item for item in (*before, *after) if isinstance(item, Fragment)]
+    lines = _parts([*before, *after])
     fields = sum(are_fields(line.text) for line in lines)
     return fields < _FIELDS * len(lines) and _ends_in_column(before) and _begins_with_column(after)
 
 
 def _stand_apart(before: Sequence[Fragment | Table], after: Sequence[Fragment | Table]) -> bool:
     """Return whether lines side by side stand at heights of their own, as beside a sidebar."""
-    sides = [
-        [line_of(row) for row in rows(item for item in items if isinstance(item, Fragment))]
-        for items in (before, after)
-    ]
+    sides = [_lines(before), _lines(after)]
     if min(map(len, sides)) < _SIDEBAR_LINES:
         return False
     if not any(len(line.chars) >= _SIDEBAR_TEXT for side in sides for line in side):
@@ -243,7 +240,7 @@ def _are_names(few: Sequence[Fragment], many: Sequence[Fragment]) -> bool:
 
 def _begins_with_column(items: Sequence[Fragment | Table]) -> bool:
     """Return whether items are a column of running text, or several, of which the first is one."""
-    parts = [item for item in items if isinstance(item, Fragment)]
+    parts = _parts(items)
     edge = min((part.left for part in parts), default=0.0)
     first = [part for part in parts if part.left < edge + _INDENTED * part.size]
     return _is_column(items) or _is_column(first)
@@ -251,7 +248,7 @@ def _begins_with_column(items: Sequence[Fragment | Table]) -> bool:
 
 def _ends_in_column(items: Sequence[Fragment | Table]) -> bool:
     """Return whether items are a column of running text, or several, of which the last is one."""
-    parts = [item for item in items if isinstance(item, Fragment)]
+    parts = _parts(items)
     edge = max((part.right for part in parts), default=0.0)
     full = [part.left for part in parts if part.right > edge - _INDENTED * part.size]
     last = [part for part in parts if full and part.left > median(full) - part.size]
@@ -259,7 +256,7 @@ def _ends_in_column(items: Sequence[Fragment | Table]) -> bool:
 
 
 def _is_column(items: Sequence[Fragment | Table]) -> bool:
-    lines = [line_of(row) for row in rows(i for i in items if isinstance(i, Fragment))]
+    lines = _lines(items)
     return len(lines) >= COLUMN_LINES and is_running(lines)
 
 

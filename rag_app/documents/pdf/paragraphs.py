@@ -83,6 +83,8 @@ def paragraphs(block: Block, body: float, headings: Sequence[float]) -> Iterator
     Headings are larger (in points) than the body, or alone in bold type over text that is not.
     """
     found = list(_paragraphs(block, body, headings))
+    for paragraph in found:
+        paragraph.open = _is_open(paragraph.lines[-1], block) and not paragraph.level
     for paragraph, below in itertools.pairwise(found):
         if _is_bold_title(paragraph, block) and not (below.level or below.lines[0].bold):
             paragraph.level, paragraph.close, paragraph.open = len(headings) + 1, False, False
@@ -108,7 +110,6 @@ def _paragraphs(block: Block, body: float, headings: Sequence[float]) -> Iterato
             current.lines.append(line)
             continue
         if current:
-            current.open = _is_open(current.lines[-1], block) and not current.level
             yield current
         close = bool(current and not level and not current.level) and not _is_apart(
             current.lines[-1] if current else line, line, leading
@@ -117,7 +118,6 @@ def _paragraphs(block: Block, body: float, headings: Sequence[float]) -> Iterato
         fresh = bool(level or set_in or _BEGINS.match(line.text))
         current = Paragraph([line], level, close=close, fresh=fresh)
     if current:
-        current.open = _is_open(current.lines[-1], block) and not current.level
         yield current
 
 

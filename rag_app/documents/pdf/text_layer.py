@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from ctypes import byref, c_double, c_int, create_string_buffer
+from typing import NamedTuple
 
 from pypdfium2 import PdfPage, PdfTextPage
 from pypdfium2 import raw as pdfium
@@ -88,6 +89,17 @@ def _on_page(chars: Sequence[Char], box: tuple[float, float, float, float]) -> I
             before = None
 
 
+class _Layer(NamedTuple):
+    """The characters of a page in the order in which they are drawn, seen or not."""
+
+    chars: list[Char]
+    turns: list[tuple[int, bool]]
+    """By how many quarters each is turned, and whether its line stands aslant."""
+    drawn: list[Drawn]
+    unmapped: str
+    """Characters that have no meaning."""
+
+
 def _read(
     page: PdfPage, textpage: PdfTextPage
 ) -> tuple[dict[int, list[Char]], tuple[list[Char], ...], str, int]:
@@ -96,9 +108,21 @@ def _read(
     These are the characters by how many quarters they are turned, slanted lines, the characters
     that have no meaning, and how many more there are that are not seen.
     """
-    found: list[Char] = []
-    turns: list[tuple[int, bool]] = []
-    drawn: list[Drawn] = []
+    layer = _layer(textpage)
+    hidden = unseen(page, layer.drawn)
+    lines = slanted_lines(layer.chars, [is_slanted for _, is_slanted in layer.turns])
+    taken = hidden.union(*lines)
+    turned: dict[int, list[Char]] = {}
+    for at, (char, (quarter, _)) in enumerate(zip(layer.chars, layer.turns, strict=True)):
+        if at not in taken:
+            turned.setdefault(quarter, []).append(char)
+    seen = ([layer.chars[at] for at in line if at not in hidden] for line in lines)
+    slanted = tuple([*level(line)] for line in seen if line)
+    return turned, slanted, layer.unmapped, len(hidden)
+
+
+def _layer(textpage: PdfTextPage) -> _Layer:
+    layer = _Layer([], [], [], "")
     unmapped: list[str] = []
     spaced = Space.NONE
     styles: dict[tuple[int, float], tuple[float, bool]] = {}
@@ -111,41 +135,28 @@ def _read(
             spaced = Space.WRITTEN if written or spaced is Space.WRITTEN else Space.GUESSED
             continue
         is_unmapped = pdfium.FPDFText_HasUnicodeMapError(textpage.raw, index) == 1
-        if is_unmapped and text in _HYPHENS and spaced is not Space.NONE:
+        is_bullet = is_unmapped and text in _HYPHENS and spaced is not Space.NONE
+        is_hyphen = pdfium.FPDFText_IsHyphen(textpage.raw, index) == 1 or text in _HYPHENS
+        if is_bullet or (is_unmapped and not is_hyphen):
             unmapped.append(text)
-            text = _BULLET
-        elif pdfium.FPDFText_IsHyphen(textpage.raw, index) == 1 or text in _HYPHENS:
-            text = HYPHEN
-        elif is_unmapped:
-            unmapped.append(text)
-        quarter, is_slanted = quarter_of(pdfium.FPDFText_GetCharAngle(textpage.raw, index))
-        turns.append((quarter, is_slanted and _is_slanted(textpage, index)))
-        is_latin = turns[-1] == (0, False) and "A" <= text < _LATIN_ENDS
-        (left, bottom, right, top), ink = _boxes(
-            textpage, index, from_origin=is_latin and spaced is Space.GUESSED
-        )
+        text = _BULLET if is_bullet else HYPHEN if is_hyphen else text
         raw_size = pdfium.FPDFText_GetFontSize(textpage.raw, index)
         item = pdfium.FPDFText_GetTextObject(textpage.raw, index)
-        number = address(item)
-        key = (number, raw_size)
+        key = (address(item), raw_size)
         if key not in styles:
             styles[key] = _style(textpage, index, raw_size)
         size, bold = styles[key]
+        quarter, is_slanted = quarter_of(pdfium.FPDFText_GetCharAngle(textpage.raw, index))
+        turn = (quarter, is_slanted and _is_slanted(textpage, index))
+        from_origin = spaced is Space.GUESSED and turn == (0, False) and "A" <= text < _LATIN_ENDS
+        (left, bottom, right, top), ink = _boxes(textpage, index, from_origin=from_origin)
         low, high = (bottom, top) if top > bottom else (ink[1], ink[3])
         size = size or top - bottom or 1.0
-        found.append(Char(text, left, low, right, high, size, bold, spaced))
-        drawn.append(Drawn(text, ink, item, number))
+        layer.chars.append(Char(text, left, low, right, high, size, bold, spaced))
+        layer.turns.append(turn)
+        layer.drawn.append(Drawn(text, ink, item, key[0]))
         spaced = Space.NONE
-    hidden = unseen(page, drawn)
-    lines = slanted_lines(found, [is_slanted for _, is_slanted in turns])
-    taken = hidden.union(*lines)
-    turned: dict[int, list[Char]] = {}
-    for at, (char, (quarter, _)) in enumerate(zip(found, turns, strict=True)):
-        if at not in taken:
-            turned.setdefault(quarter, []).append(char)
-    seen = ([found[at] for at in line if at not in hidden] for line in lines)
-    slanted = tuple([*level(line)] for line in seen if line)
-    return turned, slanted, "".join(unmapped), len(hidden)
+    return layer._replace(unmapped="".join(unmapped))
 
 
 def _boxes(textpage: PdfTextPage, index: int, *, from_origin: bool) -> tuple[Box, Box]:

@@ -8,14 +8,12 @@ from functools import partial
 from statistics import median
 
 from rag_app.documents.pdf.lines import Fragment, join, label, line_of, rows
-from rag_app.documents.pdf.tables.grouped_heads import grouped_head
+from rag_app.documents.pdf.tables.grouped_heads import grouped_head, texts_of
 from rag_app.documents.pdf.tables.ruled_tables import COLUMNS_OF_ONE, Table
 from rag_app.documents.tables.heads import has_labels
 
 _ITEM = re.compile(r"[•·●■◆○▪➢✓*–-]\s*\w|[（(]?(?:\d{1,2}|[一二三四五六七八九十]{1,3})[.、)）]\D")
 """How the items of a list begin, which is read to its end before the one beside it."""
-_FIELD = re.compile(r"[^:：\d]{1,12}[:：]")
-"""How a label begins that its value follows on the same line."""
 GUTTER = 0.9
 """Least width of the space between columns, in sizes of the text."""
 COLUMN_LINES = 3
@@ -46,10 +44,6 @@ def aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]:
     start = 0
     while start < len(lines):
         stop, gutters = _band(lines, start)
-        below = _below_fields(lines[start:stop])
-        if below:
-            start += below
-            continue
         band = lines[start:stop]
         enough = len(band) >= _TABLE_ROWS or _is_head_of_one(band, gutters)
         if enough and _is_table(band, gutters):
@@ -69,13 +63,6 @@ def aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]:
         else:
             start = stop if enough and _is_prose(band) else start + 1
     return tables, [part for part in parts if id(part) not in taken]
-
-
-def _below_fields(band: Sequence[list[Fragment]]) -> int:
-    """Return how many rows of labels with their values stand above a table, which has none."""
-    fields = [all(_FIELD.match(part.text) for part in row) for row in band]
-    count = next((at for at, is_field in enumerate(fields) if not is_field), len(band))
-    return count if count and not any(fields[count:]) and len(band) - count >= _TABLE_ROWS else 0
 
 
 def _band(lines: Sequence[list[Fragment]], start: int) -> tuple[int, list[tuple[float, float]]]:
@@ -143,10 +130,10 @@ def _all_gutters(
     found = []
     right = parts[0].right if parts else 0.0
     for part in parts:
-        strip = (right, part.left)
-        rows_with = sum(any(a <= strip[0] and strip[1] <= b for a, b in row) for row in gaps)
-        if strip[1] - strip[0] > 0.6 * part.size and rows_with > 1:
-            found.append(strip)
+        if part.left - right > 0.6 * part.size:
+            rows_with = sum(any(a <= right and part.left <= b for a, b in row) for row in gaps)
+            if rows_with > 1:
+                found.append((right, part.left))
         right = max(right, part.right)
     return found if len(found) > len(gutters) else gutters
 
@@ -203,9 +190,7 @@ def _is_head_of_one(band: Sequence[list[Fragment]], gutters: Sequence[tuple[floa
     """Return whether two rows are the names of several columns and values, as on an invoice."""
     if len(band) < 2 or len(gutters) + 1 < COLUMNS_OF_ONE:
         return False
-    cells = [
-        [line_of(cell).text if cell else "" for cell in _columns_of(row, gutters)] for row in band
-    ]
+    cells = [texts_of(_columns_of(row, gutters)) for row in band]
     return all(cells[0]) and has_labels(cells) and not has_labels(cells[1:])
 
 
@@ -228,7 +213,7 @@ def _broken_rows_joined(
 
     Those stand closer to the line above than rows do, in some of the columns that it fills.
     """
-    texts = [[line_of(cell).text if cell else "" for cell in row] for row in cells]
+    texts = list(map(texts_of, cells))
     bottoms = [min(part.bottom for part in row) for row in band]
     steps = [above - below for above, below in itertools.pairwise(bottoms)]
     closest = min(steps, default=0.0)

@@ -35,12 +35,12 @@ def grouped_head(
     """Return the head of a table that begins at ``start`` among the rows of a page."""
     for last in range(start, min(start + _ROWS_ABOVE + 1, len(lines))):
         cells = columns_of(lines[last])
-        for ungrouped, groups in _repeated(_texts(cells)):
+        for ungrouped, groups in _repeated(texts_of(cells)):
             spans = _spans(cells[ungrouped:], groups)
             for first in range(last - 1, max(last - 1 - _ROWS_ABOVE, -1), -1):
                 near = lines[first][0].bottom - lines[last][0].top < _NEAR * lines[last][0].size
                 if near and _stand_over(lines[first], spans):
-                    between = [_texts(columns_of(line)) for line in lines[first + 1 : last + 1]]
+                    between = [texts_of(columns_of(line)) for line in lines[first + 1 : last + 1]]
                     if first >= start and any(any(row[ungrouped:]) for row in between[:-1]):
                         continue  # a head of three rows, which tables have in them
                     names = [reduce(join, [*filter(None, column)] or [""])
@@ -53,7 +53,8 @@ def grouped_head(
     return None
 
 
-def _texts(cells: Sequence[Sequence[Fragment]]) -> list[str]:
+def texts_of(cells: Sequence[Sequence[Fragment]]) -> list[str]:
+    """Return the texts of the cells of a row."""
     return [line_of(cell).text if cell else "" for cell in cells]
 
 

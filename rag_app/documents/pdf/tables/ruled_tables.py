@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from rag_app.documents.pdf.characters import Char, Space
 from rag_app.documents.pdf.lines import Fragment, fragments, join_in_cell, line_of, rows
@@ -259,7 +260,4 @@ def _rows_of_numbers(lines: Sequence[Sequence[Fragment]]) -> list[list[str]]:
 
 def cell_text(chars: Sequence[Char]) -> str:
     """Return the lines of a cell as one."""
-    text = ""
-    for row in rows(fragments(chars)):
-        text = join_in_cell(text, line_of(row).text) if text else line_of(row).text
-    return text
+    return reduce(join_in_cell, [line.text for line in _lines_of(chars)] or [""])
