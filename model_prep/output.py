@@ -66,12 +66,7 @@ def output_folder(folder: Path, needed: int) -> Iterator[Path]:
             try:
                 yield partial
                 sync_folder(partial)
-                if within:
-                    _move_files(partial, place)
-                else:
-                    if place.is_dir():
-                        place.rmdir()  # empty; Windows does not rename onto it
-                    partial.rename(place)
+                (_move_files if within else _rename)(partial, place)
                 sync(place.parent)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -89,6 +84,12 @@ def _stays(folder: Path) -> bool:
         return False
     place = folder.resolve()
     return place == Path.cwd() or os.path.ismount(place) or not os.access(place.parent, os.W_OK)
+
+
+def _rename(partial: Path, place: Path) -> None:
+    if place.is_dir():
+        place.rmdir()  # empty; Windows does not rename onto it
+    partial.rename(place)
 
 
 def _move_files(partial: Path, place: Path) -> None:

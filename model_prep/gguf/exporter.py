@@ -7,6 +7,7 @@ memory does not limit the model.
 import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from model_prep.json_file import read_json
 from model_prep.llama.architecture import MODEL_TYPES, ModelConfig, read_config
 from model_prep.llama.expected_tensors import are_tied
 from model_prep.llama.meta_layout import unpermute
-from model_prep.output import is_full, locked, require_space, sync
+from model_prep.output import PARTIAL, is_full, locked, require_space, sync
 from model_prep.progress import Progress
 from model_prep.threads import in_order
 
@@ -118,21 +119,8 @@ def export_gguf(
         size = sum(tensor.size for tensor in plan)
         _check_room(target, size)
         if not dry_run:
-            part = target.with_name(f"{target.name}.partial")
-            try:
-                part.touch()
-                with locked(part) as alone:
-                    if not alone:
-                        msg = f"another run is writing {target}; wait for it, or name another file"
-                        raise OutputError(msg)
-                    try:
-                        _require_new(target)
-                        _write(part, checkpoint, plan, (config, vocabulary, quantize), progress)
-                        part.replace(target)
-                    finally:
-                        part.unlink(missing_ok=True)
-            except OSError as error:
-                raise _cannot_write(target, error) from error
+            with _partial_file(target) as part:
+                _write(part, checkpoint, plan, (config, vocabulary, quantize), progress)
     return GgufExport(target, quantize, len(plan), len(vocabulary.tokens), size, vocabulary.notes)
 
 
@@ -184,6 +172,26 @@ def _check_room(target: Path, size: int) -> None:
         msg = f"there is no folder {parent}; make it, or name another file with --output"
         raise OutputError(msg)
     require_space(parent, size + _HEADER_BYTES, remedy=_REMEDY)
+
+
+@contextmanager
+def _partial_file(target: Path) -> Iterator[Path]:
+    """Yield a file beside ``target`` that this run alone writes, and that becomes it at the end."""
+    part = target.with_name(f"{target.name}{PARTIAL}")
+    try:
+        part.touch()
+        with locked(part) as alone:
+            if not alone:
+                msg = f"another run is writing {target}; wait for it, or name another file"
+                raise OutputError(msg)
+            try:
+                _require_new(target)
+                yield part
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
 
 
 def _cannot_write(target: Path, error: OSError) -> OutputError | DiskSpaceError:

@@ -84,15 +84,19 @@ def _sentences(corpus: Path, progress: Progress, failures: list[Exception]) -> I
     try:
         with corpus.open(encoding="utf-8-sig", newline="\n") as file:
             while line := file.readline(2**20):
-                for match in _SENTENCE.finditer(line):
-                    sentence = match[0].strip()
-                    for at in range(0, len(sentence), _MAX_CHARACTERS):
-                        yield sentence[at : at + _MAX_CHARACTERS]
+                yield from _parts(line)
                 done += len(line.encode())
                 progress(f"reading {corpus.name}", done, size)
     except (OSError, UnicodeDecodeError) as error:
         failures.append(error)  # SentencePiece would swallow it
     progress("training a SentencePiece model", 0, 0)
+
+
+def _parts(line: str) -> Iterator[str]:
+    for match in _SENTENCE.finditer(line):
+        sentence = match[0].strip()
+        for at in range(0, len(sentence), _MAX_CHARACTERS):
+            yield sentence[at : at + _MAX_CHARACTERS]
 
 
 def _failure(corpus: Path, error: Exception) -> TokenizerError:

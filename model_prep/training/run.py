@@ -114,12 +114,7 @@ def train(
     identity = identity_of(settings, data.key)
     checkpoint = checkpoint_of(settings, identity)
     if checkpoint == settings.output_dir:
-        note(f"{settings.output_dir} is finished already; --resume false trains again")
-        if is_main_process():
-            _push(settings, note)
-        done = read_json(settings.output_dir / RUN_FILE).get("report") or {}
-        steps, seconds = done.get("steps", 0), done.get("seconds", 0.0)
-        return report_of(settings, data, finished=True, steps=steps, seconds=seconds)
+        return _finished_already(settings, data, note)
     with (
         quiet_transformers(warnings=False),
         _deepspeed_errors(settings),
@@ -128,11 +123,7 @@ def train(
         made_folder(settings.output_dir, alone=is_main_process()),
     ):
         trainer, signals = _trainer(settings, data, tokenizer, progress)
-        # What ZeRO-3 has sharded already has no shape of its own.
-        shapes = {
-            name: getattr(tensor, "ds_shape", tensor.shape)
-            for name, tensor in trained(trainer.model)
-        }
+        shapes = _shapes(trainer.model)
         # The others have decided too: they are in the group that _trainer makes.
         if is_main_process():
             clear_folder(settings.output_dir, keep=checkpoint)
@@ -158,6 +149,22 @@ def train(
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
     return report
+
+
+def _finished_already(
+    settings: TrainingSettings, data: TrainingData, note: Callable[[str], None]
+) -> TrainingReport:
+    note(f"{settings.output_dir} is finished already; --resume false trains again")
+    if is_main_process():
+        _push(settings, note)
+    done = read_json(settings.output_dir / RUN_FILE).get("report") or {}
+    steps, seconds = done.get("steps", 0), done.get("seconds", 0.0)
+    return report_of(settings, data, finished=True, steps=steps, seconds=seconds)
+
+
+def _shapes(model: Any) -> "dict[str, torch.Size]":
+    """Return the shape of each trained tensor; what ZeRO-3 has sharded has none of its own."""
+    return {name: getattr(tensor, "ds_shape", tensor.shape) for name, tensor in trained(model)}
 
 
 def _require_needs(settings: TrainingSettings) -> None:

@@ -109,22 +109,21 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def _is_whole(checkpoint: Path) -> bool:
+    return (checkpoint / _WRITTEN_LAST).is_file() and all(map(_can_be_read, checkpoint.rglob("*")))
+
+
+def _can_be_read(file: Path) -> bool:
     from safetensors import SafetensorError, safe_open
 
-    if not (checkpoint / _WRITTEN_LAST).is_file():
-        return False
     try:
-        for file in checkpoint.rglob("*"):
-            if file.suffix == ".json":
-                json.loads(file.read_bytes())
-            elif file.suffix == ".safetensors":
-                with safe_open(file, "pt"):
-                    pass
-            elif file.suffix in {".pt", ".pth"} and not is_zipfile(file):
-                return False
+        if file.suffix == ".json":
+            json.loads(file.read_bytes())
+        elif file.suffix == ".safetensors":
+            with safe_open(file, "pt"):
+                pass
+        return file.suffix not in {".pt", ".pth"} or is_zipfile(file)
     except (OSError, ValueError, SafetensorError):
         return False
-    return True
 
 
 @contextmanager
