@@ -21,11 +21,13 @@ _LEAST_PROSE = 600
 """Bytes of sentences in an article: about 200 Han characters or 100 words."""
 _ARTICLE_SHARE = 0.75
 """Share of a page's sentences that are in its article."""
-_LEAST_LINKS, _LINKED_SHARE = 4, 0.8
+_LEAST_LINKS, _LINKED_SHARE = 6, 0.8
 """Links of a menu, and the share of its text that they have."""
 _HEADINGS = re.compile(r"h[1-6]")
-_KEPT = ["h1", "th"]
-"""What no menu holds: the title of a page, and names of columns."""
+_KEPT = ["h1", "th", "dt"]
+"""What no menu holds: the title of a page, names of columns, and labels."""
+_SAYS = re.compile(rf"{_SENTENCE.pattern}|(?:19|20)\d\d")
+"""What says something beside links: sentences and days."""
 _FILE = re.compile(r"\.(?:pdf|docx?|xlsx?|pptx?|wps|zip|rar)$", re.IGNORECASE)
 """Where a link leads to a file, which the text may have for an annex."""
 
@@ -37,7 +39,7 @@ class _Size:
     text: int = 0
     linked: int = 0
     prose: int = 0
-    """Those of strings with the end of a sentence."""
+    """Those of strings, in no link, with the end of a sentence or a year."""
     links: int = 0
 
 
@@ -92,7 +94,7 @@ def _sizes(part: Tag) -> dict[int, _Size]:
             if link is not None:
                 found.linked += size
                 found.links += link not in links
-            elif _SENTENCE.search(text):
+            elif _SAYS.search(text):
                 found.prose += size
         links.add(link or 0)
     return sizes

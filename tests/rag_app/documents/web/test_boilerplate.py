@@ -3,7 +3,8 @@
 from rag_app.documents.web.html import page_markdown
 
 PROSE = "<p>水泵每周检查一次，发现漏水立即上报，并在记录上签名。</p>" * 10
-MENU = "".join(f"<li><a href=/{name}>{name}</a></li>" for name in ("首页", "新闻", "体育", "财经"))
+CHANNELS = ("首页", "新闻", "体育", "娱乐", "科技", "财经")
+MENU = "".join(f"<li><a href=/{name}>{name}</a></li>" for name in CHANNELS)
 
 
 def of_site(page: str) -> str:
@@ -42,6 +43,14 @@ def test_links_of_an_article_and_its_annexes_are_read() -> None:
     assert "财经" in text
     assert "附件5" in text
     assert "机型: 泵2; 报告: 2.0" in text
+
+
+def test_days_and_labels_beside_an_article_are_read() -> None:
+    day = f"<div>2026-03-01 / <ul>{MENU}</ul></div>"
+    labels = f"<dl><dt>栏目</dt><dd><ul>{MENU}</ul></dd></dl>"
+    text = of_site(f"{day}{labels}<div>{PROSE}</div>")
+    assert text.startswith("2026-03-01 /")
+    assert "栏目" in text
 
 
 def test_a_page_of_links_is_read() -> None:
