@@ -19,10 +19,11 @@ _LYRIC_HEAD = re.compile(r"\[(ti|ar|al):(.+)\]", re.IGNORECASE)
 _SPEAKER = re.compile(r"<v(?:\.[\w.-]+)*[ \t]+([^>]+)>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>|<\d[\d:.]*>|\{\\[^{}]*\}|</>")
 _TORN = re.compile(
-    r"</[a-z]{1,2}(?![a-z])>?|<[a-z](?:\.[\w.-]{1,60})?(?![!-~])|<?/?[a-z]?\Z(?<=[</])"
-    r"|\{\\[!-z|~]*|[!-~]{0,60}\d,,[!-~]*|Dialogue: ?\d*|\[Script Info\]|WEBVTT"
-    r"|(?:\d{0,3}:){1,3}\d\d[.,]\d{2,3}|\w{0,12}:(?:start|end|middle|center)\b"
-    r"|\b(?:line|position|size):\d+%?"
+    r"</[a-z]{1,2}(?![a-z])>?|(?<![A-Za-z0-9)\]])<[a-z](?:\.[\w.-]{1,60})?(?![!-~])"
+    r"|<?/?[a-z]?\Z(?<=[</])|\{\\[!-z|~]*|[!-~]{0,60}\d,,[!-~]*"
+    r"|Dialogue: ?\d*|\[Script Info\]|WEBVTT"
+    r"|(?:\d{0,3}:){1,3}\d\d[.,]\d{3}|(?:\d{0,3}:){2}\d\d[.,]\d\d"
+    r"|(?<![\w-])[a-z]{0,8}:(?:start|end|middle|center)\b|\b(?:line:\d+%?|(?:position|size):\d+%)"
 )
 """What is left of tags, times, fields and settings that are damaged."""
 _STYLE = re.compile(r"\{[^{}]*\}|[!-~]?\\[a-z][^{}\s]{0,60}\}")

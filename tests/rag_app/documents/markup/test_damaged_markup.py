@@ -24,6 +24,13 @@ def test_pieces_of_tags_times_and_fields_are_not_said(piece: str) -> None:
     assert said == "## 00:00:01\n\n先断电 再挂牌"
 
 
+@pytest.mark.parametrize(
+    "said", ["他以 1:58.12 夺冠", "写 text-align:center 和 size:12", "若 x<y 则停", "9:30 开始"]
+)
+def test_what_is_said_in_whole_subtitles_is_no_piece(said: str) -> None:
+    assert subtitles_markdown(f"WEBVTT\n\n{CUE}{said}\n") == f"## 00:00:01\n\n{said}"
+
+
 def test_an_entry_of_a_calendar_that_begins_within_a_line() -> None:
     text = calendar_markdown("BEGIN:VEVENT\nSUMMARY:检修BEGIN:VEVENT\nSUMMARY:通水\nEND:VEVENT\n")
     assert text == "## 检修\n\n## 通水"
@@ -83,7 +90,7 @@ def test_a_block_of_asciidoc_without_an_end_ends_with_its_paragraph() -> None:
     two = "----\n先断电。\n\n[source,python]\n----\nprint(42)\n----\n"
     assert asciidoc_markdown(two) == "```\n先断电。\n\n```\n```python\nprint(42)\n```"
     assert asciidoc_markdown("见附录 al>>. 再挂牌") == "见附录 . 再挂牌"
-    whole = "更多>> 见 `Map<A, List<B, C>> x`，1<<3 是 8"
+    whole = "更多>> 见 `Map<A, List<B, C>> x`，1<<3 是 8，`cout <<endl` 换行"
     assert asciidoc_markdown(whole) == whole
     assert asciidoc_markdown('门店[cols="1,1先断电。') == "门店先断电。"
     assert asciidoc_markdown("门店 |===\n断电。[NOTE]") == "门店\n断电。"
