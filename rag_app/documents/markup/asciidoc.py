@@ -28,7 +28,6 @@ _ANCHOR = re.compile(r"\[\[[^\]]{0,200}\]\]|image:\S{1,500}?\[[^\]]{0,500}\]|\[#
 _TORN = re.compile(
     r"\[(?:cols|options|source|width|frame|grid)[=,](?:[^\]\n]{0,300}\]|[ -Z\\^-~]{0,300})"
     r"|<<(?!\d)[\w-]{1,100}$"
-    r"|(?<![<\w-])(?<!, )[A-Za-z0-9_-]{1,30}>>(?=[.,;:!?)]?(?:\s|$))"
     r"|(?<=[^\s`\"'])[ \t]{0,3}(?:\|={3,}|\[(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION)\])[ \t]*$"
 )
 """What is left of attributes and bounds that stand alone in a line, and of references."""

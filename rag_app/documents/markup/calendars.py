@@ -14,8 +14,8 @@ _JOINED = re.compile(r"(?<=[^\n])(?=(?:BEGIN|END):V[A-Z]{2,9}(?![A-Z]))")
 """Where a line is joined to the next one, since its end is lost."""
 _QUOTED = re.compile(r"(?:=[0-9A-F]{2}){3,}")
 """What is encoded, though the parameter that says so is lost."""
-_CODE = re.compile("=[89A-F][0-9A-F](?![0-9A-Za-z])")
-"""What is left of that."""
+_CODE = re.compile("(?<![!-~])=[89A-F][0-9A-F](?![0-9A-Za-z])")
+"""What is left of that, but no value in an address."""
 _SOFT_BREAK = re.compile(r"(;ENCODING=QUOTED-PRINTABLE[^\n]*)=\n", re.IGNORECASE)
 _MOST_BREAKS = 300
 _PROPERTY = re.compile(r"(?:[\w-]+\.)?([\w-]+)((?:;[^:;\"]*(?:\"[^\"]*\")?)*):(.*)", re.DOTALL)

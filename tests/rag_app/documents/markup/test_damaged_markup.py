@@ -46,6 +46,11 @@ def test_codes_of_a_name_that_are_cut_make_no_other_characters() -> None:
     assert calendar_markdown(card) == "## 李\ufffd\n\ntel: \ufffd;8110"
 
 
+def test_values_of_addresses_are_no_codes() -> None:
+    event = "BEGIN:VEVENT\nURL:https://x.cn/?id=E5&n=B0\nEND:VEVENT\n"
+    assert calendar_markdown(event) == "url: https://x.cn/?id=E5&n=B0"
+
+
 def test_codes_of_no_character_are_left_out() -> None:
     card = "BEGIN:VCARD\nFN;ENCODING=QUOTED-PRINTABLE:=E6=9D=8E=0C\nEND:VCARD\n"
     assert calendar_markdown(card) == "## 李"
@@ -89,8 +94,7 @@ def test_a_block_of_asciidoc_without_an_end_ends_with_its_paragraph() -> None:
     assert asciidoc_markdown('门店[cols="1,1",opt\n见 <<附录') == "门店\n见"
     two = "----\n先断电。\n\n[source,python]\n----\nprint(42)\n----\n"
     assert asciidoc_markdown(two) == "```\n先断电。\n\n```\n```python\nprint(42)\n```"
-    assert asciidoc_markdown("见附录 al>>. 再挂牌") == "见附录 . 再挂牌"
-    whole = "更多>> 见 `Map<A, List<B, C>> x`，1<<3 是 8，`cout <<endl` 换行"
+    whole = "更多>> more>> 见 `Map<A, List<B, C>> x`，1<<3 是 8，`cout <<endl` 换行"
     assert asciidoc_markdown(whole) == whole
     assert asciidoc_markdown('门店[cols="1,1先断电。') == "门店先断电。"
     assert asciidoc_markdown("门店 |===\n断电。[NOTE]") == "门店\n断电。"
