@@ -135,22 +135,12 @@ def page_markdown(page: str, *, of_site: bool = False) -> str:
     page = _END_OF_CODE.sub(r"</\1>", _REVEALED.sub("", without_comments(page)))
     page = without_torn_code(page)
     soup = _parsed(without_torn_tags(page))
-    for frame in soup.find_all("iframe", srcdoc=True):  # a page in a page, as browsers save frames
-        framed = _parsed(str(frame["srcdoc"]))
-        frame.name = "div"
-        if framed.title:
-            framed.title.decompose()
-        frame.extend(list((framed.body or framed).contents))
+    _unfold_frames(soup)
     write_equations(soup)
     for raised in soup.find_all("sup"):
         if (text := raised.get_text()) != superscript(text):
             raised.string = superscript(text)
-    for drawn in soup.select("svg title"):
-        drawn.decompose()
-    title = soup.title.get_text(" ", strip=True) if soup.title else ""
-    title = title if not is_markup(title) else _TAG.split(title)[0].strip()  # it is not closed
-    if soup.title:
-        soup.title.decompose()  # where there is no head it is in the text
+    title = _take_title(soup)
     remove_unseen(soup)
     if of_site:
         remove_beside(soup)
@@ -161,6 +151,27 @@ def page_markdown(page: str, *, of_site: bool = False) -> str:
     if title and part.find("h1") is None and text:
         return f"# {clean(title)}\n\n{text}"
     return text or clean(title)
+
+
+def _unfold_frames(soup: "BeautifulSoup") -> None:
+    """Put pages that are within a page, as browsers save frames, in the place of these."""
+    for frame in soup.find_all("iframe", srcdoc=True):
+        framed = _parsed(str(frame["srcdoc"]))
+        frame.name = "div"
+        if framed.title:
+            framed.title.decompose()
+        frame.extend(list((framed.body or framed).contents))
+
+
+def _take_title(soup: "BeautifulSoup") -> str:
+    """Take the title out of a page, where it may stand in the text, and return it."""
+    for drawn in soup.select("svg title"):
+        drawn.decompose()
+    if not soup.title:
+        return ""
+    title = soup.title.get_text(" ", strip=True)
+    soup.title.decompose()
+    return _TAG.split(title)[0].strip() if is_markup(title) else title  # it is not closed
 
 
 def _parsed(page: str) -> "BeautifulSoup":
