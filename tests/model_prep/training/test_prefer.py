@@ -114,7 +114,7 @@ def test_history_and_earlier_turns(tmp_path: Path) -> None:
         ({**LINE, "rejected": "\ud800"}, "half a character"),
         ({**LINE, "tools": "[]"}, "has tools"),
         ({"chosen": [USER, said(GOOD)], "rejected": [said("x"), said(BAD)]}, "no answer|prompts"),
-        ({"chosen": GOOD, "rejected": BAD}, "not all text"),
+        ({"chosen": GOOD, "rejected": BAD}, "known format"),
     ],
 )
 def test_bad_lines_are_named_and_left_out(tmp_path: Path, line: Any, what: str) -> None:
