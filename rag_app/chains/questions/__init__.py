@@ -76,7 +76,8 @@ _MORE = "[多少高低大小长短早晚快慢贵重轻远近深浅老新强弱]
 _COMPUTES = re.compile(
     rf"相差|差(?:了|距)?(?:多少|几)|差值|之和|总和|合计|加起来|加在一起"
     rf"|比.+{_MORE}(?:了|出)?(?:多少|几)|几倍|多少倍"
-    rf"|(?:和|与|跟|同|还是|、).+(?:哪|谁).{{0,6}}(?:更|比较|较|{_MORE})|(?:哪|谁).{{0,12}}(?:最|更){_MORE}"
+    rf"|(?:和|与|跟|同|还是|、).+(?:哪|谁).{{0,6}}(?:更|比较|较|{_MORE}(?=一?[些点]|呢?\W*$))"
+    rf"|(?:哪|谁).{{0,12}}(?:最|更){_MORE}"
     r"|(?:相比|对比|比较一?下)|(?:有|是)(?:什么|哪些|何)(?:不同|区别|差别|差异|异同|相同|共同)"
     r"|\b(?:compare|compared|difference|differ|altogether|sum of|combined"
     r"|how (?:much|many) (?:more|less|fewer|longer|higher|older|larger|times)"
@@ -192,6 +193,8 @@ def asks_to_compute(question: str, sentence: str = "") -> bool:
         (True, False)
         >>> asks_to_compute("杜甫比李白小多少岁？", "杜甫比李白小十一岁。")
         False
+        >>> asks_to_compute("李白和杜甫谁大？"), asks_to_compute("父亲和叔父受谁重用？")
+        (True, False)
     """
     return bool(_COMPUTES.search(question)) and not _COMPUTED.search(sentence)
 
