@@ -15,34 +15,12 @@ _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "x
 _FULL_WIDTH = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
 _MOST = 32_767
 _SIGNS: dict[str, Sequence[str]] = {
-    "ganada": "가나다라마바사아자차카타파하",
-    "chosung": "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ",
-    "aiueo": "ｱｲｳｴｵｶｷｸｹｺｻｼｽｾｿﾀﾁﾂﾃﾄﾅﾆﾇﾈﾉﾊﾋﾌﾍﾎﾏﾐﾑﾒﾓﾔﾕﾖﾗﾘﾙﾚﾛﾜｦﾝ",
-    "aiueoFullWidth": (
-        "アイウエオカキクケコサシスセソタチツテトナニヌネ"
-        "ノハヒフヘホマミムメモヤユヨラリルレロワヲン"
-    ),
-    "iroha": "ｲﾛﾊﾆﾎﾍﾄﾁﾘﾇﾙｦﾜｶﾖﾀﾚｿﾂﾈﾅﾗﾑｳヰﾉｵｸﾔﾏｹﾌｺｴﾃｱｻｷﾕﾒﾐｼヱﾋﾓｾｽ",
-    "irohaFullWidth": (
-        "イロハニホヘトチリヌルヲワカヨタレソツネナラムウ"
-        "ヰノオクヤマケフコエテアサキユメミシヱヒモセス"
-    ),
-    "russianLower": "абвгдежзиклмнопрстуфхцчшщыэюя",
-    "russianUpper": "АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЫЭЮЯ",
     "ideographTraditional": _STEMS,
     "ideographZodiac": _BRANCHES,
-    "ideographZodiacTraditional": [
-        _STEMS[at % 10] + _BRANCHES[at % 12] for at in range(60)
-    ],
-    "chicago": "*†‡§",
-}  # fmt: skip
+    "ideographZodiacTraditional": [_STEMS[at % 10] + _BRANCHES[at % 12] for at in range(60)],
+}
 """The signs of a format, which begin again after the last one."""
-_FORMATS_OF_DIGITS = {
-    "koreanDigital": "영일이삼사오육칠팔구", "koreanDigital2": "零一二三四五六七八九",
-    "hindiNumbers": "०१२३४५६७८९", "thaiNumbers": "๐๑๒๓๔๕๖๗๘๙",
-    "ideographDigital": _DIGITS, "japaneseDigitalTenThousand": _DIGITS, "taiwaneseDigital": _DIGITS,
-}  # fmt: skip
-"""The digits of a format that writes a number digit by digit."""
+_DIGIT_BY_DIGIT = ("ideographDigital", "japaneseDigitalTenThousand", "taiwaneseDigital")
 _ONES = (
     "Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven",
     "Twelve", "Thirteen", "Fourteen", "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen",
@@ -73,8 +51,8 @@ def _sign(signs: Sequence[str], number: int) -> str:
     return signs[(number - 1) % len(signs)]
 
 
-def _digit_by_digit(digits: str, number: int) -> str:
-    return chinese_digits(str(number), digits)
+def _digit_by_digit(number: int) -> str:
+    return chinese_digits(str(number), _DIGITS)
 
 
 def _letter(number: int) -> str:
@@ -128,7 +106,7 @@ def _traditional_legal(number: int) -> str:
 
 _NUMERALS: dict[str, Callable[[int], str]] = {
     **{kind: partial(_sign, signs) for kind, signs in _SIGNS.items()},
-    **{kind: partial(_digit_by_digit, digits) for kind, digits in _FORMATS_OF_DIGITS.items()},
+    **dict.fromkeys(_DIGIT_BY_DIGIT, _digit_by_digit),
     "lowerLetter": _letter,
     "upperLetter": lambda number: _letter(number).upper(),
     "lowerRoman": _roman,
@@ -142,7 +120,6 @@ _NUMERALS: dict[str, Callable[[int], str]] = {
     "decimalFullWidth": lambda number: str(number).translate(_FULL_WIDTH),
     "decimalFullWidth2": lambda number: str(number).translate(_FULL_WIDTH),
     "numberInDash": lambda number: f"- {number} -",
-    "hex": lambda number: f"{number:X}",
     "ordinal": _ordinal,
     "cardinalText": _cardinal_text,
     "ordinalText": _ordinal_text,

@@ -108,8 +108,6 @@ def test_legal_numbering_keeps_the_zeros_of_plain_numbers() -> None:
         (2, "ideographEnclosedCircle", "㊁"),
         (2, "ideographLegalTraditional", "貳"),
         (61, "ideographZodiacTraditional", "甲子"),
-        (15, "ganada", "가"),
-        (12, "koreanDigital", "일이"),
         (22, "ordinal", "22nd"),
         (111, "ordinal", "111th"),
         (21, "ordinalText", "Twenty-first"),
