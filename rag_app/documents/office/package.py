@@ -38,6 +38,7 @@ Element = etree._Element
 _TYPES = "[Content_Types].xml"
 LARGE = 20 * 2**20
 """Bytes of a part that is read piece by piece only."""
+_PLURAL = re.compile(r"s\b")
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
@@ -64,16 +65,23 @@ def unescaped(text: str) -> str:
 
 
 def unread_notes(unread: Mapping[str, int]) -> list[str]:
-    """Return a note for each kind of thing in a file that was not read, with how many there are."""
-    return [
-        f"{count} {what} {'was' if count == 1 else 'were'} not read"
-        for what, count in sorted(unread.items())
-    ]
+    """Return a note for each kind of thing in a file that was not read, with how many there are.
+
+    Example:
+        >>> unread_notes({"pictures": 2, "embedded objects": 1})
+        ['1 embedded object was not read', '2 pictures were not read']
+    """
+    return [f"{_counted(count, what)} not read" for what, count in sorted(unread.items())]
 
 
 def hidden_notes(hidden: Mapping[str, int]) -> list[str]:
     """Return a note for each kind of thing that a reader does not see, with how many there are."""
-    return [f"{count} hidden {what} were left out" for what, count in hidden.items() if count]
+    kinds = [(f"hidden {what}", count) for what, count in hidden.items() if count]
+    return [f"{_counted(count, what)} left out" for what, count in kinds]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what} were" if count > 1 else f"1 {_PLURAL.sub('', what, count=1)} was"
 
 
 def uncalculated_notes(formulas: int) -> list[str]:

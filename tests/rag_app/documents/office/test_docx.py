@@ -292,7 +292,7 @@ def test_a_damaged_head_costs_only_itself() -> None:
     parts = {"header1.xml": root("hdr", text("文件编号"))[:-3]}
     found = read_docx(word_file(body, parts), "a.docx")
     assert found.text == "正文"
-    assert "1 damaged parts was not read" in found.notes
+    assert "1 damaged part was not read" in found.notes
 
 
 def test_footnotes_and_comments_are_marked() -> None:
@@ -328,7 +328,7 @@ def test_what_is_not_read_is_counted() -> None:
     picture = "<w:p><w:r><w:drawing><pic:pic/></w:drawing></w:r></w:p>"
     body = text("正文") + picture * 2 + '<w:altChunk r:id="chunk.bin"/>'
     notes = read_docx(word_file(body, {"chunk.bin": b"\x00"}), "a.docx").notes
-    assert notes == ["1 embedded documents was not read", "2 pictures were not read"]
+    assert notes == ["1 embedded document was not read", "2 pictures were not read"]
 
 
 def test_text_too_small_or_white_on_white_is_left_out() -> None:

@@ -67,7 +67,7 @@ def sheet_of(fill: Callable[[Any], object], records: bytes = b"") -> ExtractedTe
 def test_white_cells_are_left_out_where_they_stand_on_white(style: str, hidden: bool) -> None:
     read = sheet_of(lambda sheet: sheet.write(2, 3, "内部", xlwt.easyxf(style)))
     assert ("内部" in read.text) is not hidden
-    assert read.notes == (["1 hidden cells were left out"] if hidden else [])
+    assert read.notes == (["1 hidden cell was left out"] if hidden else [])
 
 
 def test_hidden_rows_and_columns_are_left_out_and_counted() -> None:
@@ -76,7 +76,7 @@ def test_hidden_rows_and_columns_are_left_out_and_counted() -> None:
 
     read = sheet_of(fill)
     assert read.text == "## 门店\n\n门店: 无锡店; 销售额: 131"
-    assert read.notes == ["1 hidden rows were left out", "1 hidden columns were left out"]
+    assert read.notes == ["1 hidden row was left out", "1 hidden column was left out"]
 
 
 def test_formulas_that_nobody_calculated_are_counted() -> None:
@@ -98,7 +98,7 @@ def test_text_boxes_are_read_and_charts_counted() -> None:
     box += struct.pack("<HHB", 0x3C, 1 + 2 * len(text), 1) + text.encode("utf-16-le")
     read = sheet_of(lambda _: None, placed(0x05) + box)
     assert read.text.endswith("门店: 总仓; 销售额: 9; 底价: 8\n单位：万元")
-    assert read.notes == ["1 charts was not read"]
+    assert read.notes == ["1 chart was not read"]
 
 
 def test_sectors_that_go_round_end_all_the_same() -> None:
@@ -119,7 +119,7 @@ def test_values_are_read_as_their_sheet_shows_them() -> None:
         "大区: 华东; 门店: 苏州店; 增长: 15.3%; 开业: 1990年7月; 工时: 26:15; 营业: TRUE",
         "大区: 华东; 门店: 无锡店; 增长: -4.2%; 开业: 1990年7月; 工时: 26:15; 营业: FALSE",
     ]
-    assert read.notes == ["1 hidden sheets were left out"]
+    assert read.notes == ["1 hidden sheet was left out"]
 
 
 def test_text_that_is_struck_through() -> None:

@@ -202,7 +202,7 @@ def test_workbook() -> None:
         "大区: 华东; 门店: 无锡店; 增长: -4%",
         "大区: 合计; 增长: 3%",
     ]
-    assert read.notes == ["1 hidden sheets were left out"]
+    assert read.notes == ["1 hidden sheet was left out"]
 
 
 def test_hidden_rows_values_without_text_and_drawings_of_a_sheet() -> None:
@@ -228,8 +228,8 @@ def test_hidden_rows_values_without_text_and_drawings_of_a_sheet() -> None:
     lines = ["门店: 无锡店; 销售额: 131", "门店: 常州店", "单位：万元"]
     assert read.text.split("\n") == ["## 门店", "", *lines]
     assert read.notes == [
-        "1 hidden rows were left out",
-        "1 hidden columns were left out",
+        "1 hidden row was left out",
+        "1 hidden column was left out",
         (
             "1 formulas have no stored result and were left out; "
             "open and save the workbook in a spreadsheet program"
@@ -243,7 +243,7 @@ def test_white_text_is_left_out_and_counted() -> None:
     )
     body = '<text:p>公开<text:span text:style-name="W">底价</text:span></text:p>'
     read = read_odf(odf("text", body, style.format("")), "a.odt")
-    assert (read.text, read.notes) == ("公开", ["1 hidden texts were left out"])
+    assert (read.text, read.notes) == ("公开", ["1 hidden text was left out"])
     dark = style.format(' fo:background-color="#000080"')
     assert read_odf(odf("text", body, dark), "a.odt").text == "公开底价"
 
@@ -304,7 +304,7 @@ def test_equations_charts_and_pictures_in_frames() -> None:
         "各月销量",
         "一月; 销量: 31",
     ]
-    assert list(read.notes) == ["1 pictures was not read"]
+    assert list(read.notes) == ["1 picture was not read"]
     damaged = odf("text", body, "", **{**parts, "图/content.xml": chart[:-9]})
     assert "其中$" in read_odf(damaged, "a.odt").text
 
@@ -339,7 +339,7 @@ def test_what_sections_and_variables_hide_is_left_out() -> None:
     )
     found = read_odf(odf("text", body), "a.odt")
     assert found.text == "公开"
-    assert found.notes == ["1 hidden texts were left out"]
+    assert found.notes == ["1 hidden text was left out"]
 
 
 def test_a_numbered_paragraph_may_be_a_heading() -> None:

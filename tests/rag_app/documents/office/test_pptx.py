@@ -84,7 +84,7 @@ def test_white_text_is_left_out_where_all_behind_it_is_white(behind: str) -> Non
     read = read_pptx(saved(presentation), "a.pptx")
     hidden = behind == "nothing"
     assert read.text.split() == (["方案"] if hidden else ["方案", "底价"])
-    assert read.notes == (["1 hidden texts were left out"] if hidden else [])
+    assert read.notes == (["1 hidden text was left out"] if hidden else [])
 
 
 @pytest.mark.parametrize("drawn", [False, True])
@@ -116,7 +116,7 @@ def test_what_is_written_by_hand_is_its_picture() -> None:
     slide.shapes._spTree.append(parse_xml(ink))
     read = read_pptx(saved(presentation), "a.pptx")
     assert read.text == "签字"
-    assert read.notes == ["1 pictures was not read"]
+    assert read.notes == ["1 picture was not read"]
 
 
 def test_paragraphs_that_number_themselves() -> None:
@@ -238,7 +238,7 @@ def test_a_slide_that_is_missing_costs_only_itself() -> None:
     write(presentation.slides.add_slide(presentation.slide_layouts[6]), "乙", 1, 1)
     presentation.slides._sldIdLst[0].rId = "rId999"
     read = read_pptx(saved(presentation), "a.pptx")
-    assert (read.text, read.notes) == ("乙", ["1 missing slides was not read"])
+    assert (read.text, read.notes) == ("乙", ["1 missing slide was not read"])
 
 
 def test_hidden_slides_and_pictures_are_counted() -> None:
@@ -254,7 +254,7 @@ def test_hidden_slides_and_pictures_are_counted() -> None:
     other._element.set("show", "0")
     read = read_pptx(saved(presentation), "a.pptx")
     assert read.text == "公开"
-    assert read.notes == ["1 hidden slides was not read", "1 pictures was not read"]
+    assert read.notes == ["1 hidden slide was not read", "1 picture was not read"]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_picture_in_place_of_the_title() -> None:
     place.element.nvPicPr.nvPr.ph.set("idx", "0")
     found = read_pptx(saved(presentation), "a.pptx")
     assert found.text == "厂区全景"
-    assert found.notes == ["1 pictures was not read"]
+    assert found.notes == ["1 picture was not read"]
 
 
 def _picture() -> bytes:

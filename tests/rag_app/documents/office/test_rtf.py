@@ -53,7 +53,7 @@ def test_white_text_is_left_out_where_it_stands_on_white(marks: bytes, hidden: b
     body = colours + b"\\pard\\plain " + codes("单价") + b"{" + marks + codes("底价") + b"}\\par"
     read = read_rtf(b"{\\rtf1\\ansi\\ansicpg936 " + body + b"}", "a.rtf")
     assert read.text == ("单价" if hidden else "单价底价")
-    assert read.notes == (["1 hidden texts were left out"] if hidden else [])
+    assert read.notes == (["1 hidden text was left out"] if hidden else [])
 
 
 def test_rows_of_a_table_in_a_cell_are_apart_and_what_old_readers_show_is_left_out() -> None:

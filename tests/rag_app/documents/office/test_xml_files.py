@@ -74,7 +74,7 @@ def test_workbooks(suffix: str) -> None:
         "单号: D-001; 数量: 12",
         "> 批注（12，审核）: 待查",
     ]
-    assert found.notes == ["1 hidden rows were left out", "1 hidden sheets were left out"]
+    assert found.notes == ["1 hidden row was left out", "1 hidden sheet was left out"]
 
 
 @pytest.mark.parametrize("suffix", [".doc", ".xml", ".docx"])
@@ -113,7 +113,7 @@ def test_columns_that_are_hidden_and_formats_with_names() -> None:
     )
     found = read(book, ".xls")
     assert found.text == "## 一\n\n甲 | 7 | 2025-03-14"
-    assert found.notes == ["1 hidden columns were left out"]
+    assert found.notes == ["1 hidden column was left out"]
 
 
 def test_slides_in_one_file_whose_picture_has_an_odd_name() -> None:

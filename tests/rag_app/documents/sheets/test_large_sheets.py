@@ -50,7 +50,7 @@ def test_a_large_sheet_is_read_as_a_small_one(monkeypatch: pytest.MonkeyPatch) -
     assert large.text == small.text
     assert "时长: 30:00; 可售: TRUE; 备注: 第一行 第二行" in large.text
     assert set(large.notes) <= set(small.notes)
-    assert "1 hidden columns were left out" in large.notes
+    assert "1 hidden column was left out" in large.notes
 
 
 STRINGS = (

@@ -101,7 +101,7 @@ def test_hidden_sheets_are_left_out_and_counted() -> None:
 
     read = read_xlsx(workbook(fill), "a.xlsx")
     assert read.text == "## 门店\n\n名称: 螺丝; 数量: 40"
-    assert read.notes == ["1 hidden sheets were left out"]
+    assert read.notes == ["1 hidden sheet was left out"]
 
 
 def sales(sheet: Worksheet) -> None:
@@ -201,7 +201,7 @@ def test_hidden_rows_and_columns_are_left_out_and_counted() -> None:
 
     read = read_xlsx(workbook(fill), "a.xlsx")
     assert read.text == "## 门店\n\n名称: 螺丝; 单价: 40\n名称: 螺母; 单价: 42"
-    assert read.notes == ["1 hidden rows were left out", "1 hidden columns were left out"]
+    assert read.notes == ["1 hidden row was left out", "1 hidden column was left out"]
 
 
 def test_filtered_and_folded_rows_are_read() -> None:
@@ -258,7 +258,7 @@ def test_text_boxes_charts_and_pictures_of_a_sheet() -> None:
     read = read_xlsx(data, "a.xlsx")
     chart_text = ["各店销售额", "无锡店; 一月: 13.1%; 二月: 150", "苏州店; 二月: 162"]
     assert read.text.split("\n")[-5:] == ["第一个框", *chart_text, "第二个框"]
-    assert read.notes == ["1 pictures was not read"]
+    assert read.notes == ["1 picture was not read"]
     word = PageCharacters([Char("章", 10, 10, 30, 30, 20)])
     assert read_xlsx(data, "a.xlsx", lambda _: word).text.endswith("第二个框\n章")
 
@@ -356,7 +356,7 @@ def test_pictures_in_the_cells_of_wps() -> None:
     )
     read = read_xlsx(data, "a.xlsx")
     assert read.text == "## 门店\n\n名称 | 照片\n名称: 水泵"
-    assert read.notes == ["1 pictures was not read"]
+    assert read.notes == ["1 picture was not read"]
     word = PageCharacters([Char("泵", 10, 10, 30, 30, 20)])
     assert read_xlsx(data, "a.xlsx", lambda _: word).text == "## 门店\n\n名称: 水泵; 照片: 泵"
 
