@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from model_prep.errors import first_line
 from rag_app.errors import ClusterError
 
 _STARTS = 2
@@ -83,9 +84,9 @@ def _start(ray: Any, address: str, *, tries: int, **options: Any) -> None:
         if tries > 1:
             _start(ray, address, tries=tries - 1, **options)
             return
-        msg = f"there is no Ray at {address} that can be used ({_reason(error)})"
+        msg = f"there is no Ray at {address} that can be used ({first_line(error)})"
         if address == "local":
-            msg = f"Ray can't be started here ({_reason(error)}); try again when less is running"
+            msg = f"Ray can't be started here ({first_line(error)}); try again when less is running"
         raise ClusterError(msg) from error
 
 
@@ -124,9 +125,5 @@ def _ray_errors() -> Iterator[None]:
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "ray":
             raise
-        msg = f"Ray failed ({_reason(error)}); what is indexed stays, run the same command again"
+        msg = f"Ray failed ({first_line(error)}); what is indexed stays, run the same command again"
         raise ClusterError(msg) from error
-
-
-def _reason(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

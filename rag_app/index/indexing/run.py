@@ -190,7 +190,7 @@ class IndexRun:
                 with self._embedding(group) as found:
                     for item, vectors in zip(group, found, strict=True):
                         self._replace(item.due, item.document, item.chunks, vectors)
-        self.pictures.forget()
+        self.pictures.forget(indexed=self.writing)
         self.saved_at = time.monotonic()
 
     @property
@@ -302,7 +302,8 @@ class IndexRun:
             move_file(path, target)
 
     def _read(self, due: DueDocument) -> None:
-        with shown_progress(lambda far: self._note_progress(f"{far} read")):
+        reading = shown_progress(lambda far: self._note_progress(f"{far} read"))
+        with reading, self.pictures.of_document():
             document, chunks = read_document(
                 due.path, due.source, due.digest, self.options, self.pictures
             )

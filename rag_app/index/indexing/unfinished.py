@@ -93,12 +93,28 @@ class UnfinishedPictures:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = KeptFile(folder / PICTURES_NAME, _KEPT_SECONDS)
-        self._used: set[bytes] = set()
+        self._reading: set[bytes] = set()
+        self._read: set[bytes] = set()
+        self._unreadable: set[bytes] = set()
         self._made = self._failed = False
+
+    @contextmanager
+    def of_document(self) -> Iterator[None]:
+        """In the block a document is read; of one that can't be, what was read stays.
+
+        Else a folder of photographs in which nothing can be read would be read at each run.
+        """
+        self._reading = set()
+        try:
+            yield
+        except Exception:
+            self._unreadable |= self._reading
+            raise
+        self._read |= self._reading
 
     def get(self, key: bytes) -> bytes | None:
         """Return what was read in a picture, None where it was not."""
-        self._used.add(key)
+        self._reading.add(key)
         found: dict[bytes, bytes] = {}
         with self._logged():
             found = self._file.values([key])
@@ -111,11 +127,17 @@ class UnfinishedPictures:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._file.keep([(key, value)])
 
-    def forget(self) -> None:
-        """Drop what was asked for so far: the index holds those documents, or can't."""
-        used, self._used = self._used, set()
+    def forget(self, *, indexed: bool) -> None:
+        """Drop what was asked for of documents that could be read.
+
+        Args:
+            indexed: Whether there is an index, which holds them now; else nothing stays.
+        """
+        done, self._read = self._read, set()
+        if not indexed:
+            done, self._unreadable = done | self._unreadable, set()
         with self._logged():
-            self._file.drop(used)
+            self._file.drop(done)
         if self._made:
             with suppress(OSError):  # it holds an index
                 self._folder.rmdir()

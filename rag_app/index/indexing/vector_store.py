@@ -11,13 +11,16 @@ from uuid import NAMESPACE_URL, uuid5
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
-from rag_app.documents.sources import STDIN, search_sources
+from rag_app.documents.sources import search_sources
 from rag_app.errors import DocumentError, SettingsError
 from rag_app.index.indexing.reading import (
     check_free,
+    failure_reason,
     file_hash,
     is_current,
+    misnamed,
     move_file,
+    name_of,
     read_document,
 )
 from rag_app.index.indexing.report import (
@@ -106,30 +109,31 @@ class _Run:
 
     def take(self, path: Path, target: Path) -> None:
         """Add a document, if it is new or changed, and move its file to where it belongs."""
-        source = (self.options.stdin_name or "-") if path == STDIN else str(target.resolve())
-        try:
-            source.encode()
-            known = self._known(source)
-            if target != path:
-                check_free(target)
-            read = self._read(path, source, known)
-        except UnicodeEncodeError:
-            failure = Failure(ascii(str(path)), "its name is not valid text; rename it")
+        source = name_of(target, self.options.stdin_name)
+        if failure := misnamed(path, source):
             self.report.failed.append(failure)
-        except (DocumentError, OSError) as error:
-            reason = str(error) if isinstance(error, DocumentError) else f"can't be read ({error})"
-            self.report.failed.append(Failure(source, reason))
         else:
-            if read:
-                self._add(*read)
-            self.report.unchanged += read is None
-            self.report.updated += read is not None and known is not None
-            self.report.added += read is not None and known is None
-            move_file(path, target)
+            self._bring(path, target, source)
         self.looked_at += 1
         if self.progress is not None:
             chunks = self.report.chunks
             self.progress(IndexProgress(source, self.looked_at, self.total, chunks, chunks))
+
+    def _bring(self, path: Path, target: Path, source: str) -> None:
+        try:
+            known = self._known(source)
+            if target != path:
+                check_free(target)
+            read = self._read(path, source, known)
+        except (DocumentError, OSError) as error:
+            self.report.failed.append(Failure(source, failure_reason(error)))
+            return
+        if read:
+            self._add(*read)
+        self.report.unchanged += read is None
+        self.report.updated += read is not None and known is not None
+        self.report.added += read is not None and known is None
+        move_file(path, target)
 
     def _known(self, source: str) -> DocumentRecord | None:
         """Return what the first passage of ``source`` notes of its file."""
@@ -148,7 +152,9 @@ class _Run:
         return document, chunks
 
     def _add(self, document: DocumentRecord, chunks: Sequence[ChunkRecord]) -> None:
-        _delete_from(self.store, document.source, len(chunks))
+        # LangChain asks of stores that they replace passages of the same ids; its FAISS does not.
+        replaced = 0 if hasattr(self.store, "index_to_docstore_id") else len(chunks)
+        _delete_from(self.store, document.source, replaced)
         started = time.perf_counter()
         # The first comes last: it says that the others are there, and no older ones.
         passages = [*_documents(document, chunks)][::-1]

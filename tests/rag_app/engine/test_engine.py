@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -164,6 +164,30 @@ class Nameless(InMemoryVectorStore):
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         found = super().get_by_ids(ids)
         return [Document(one.page_content, metadata=one.metadata) for one in found]
+
+
+class Unreplacing(InMemoryVectorStore):
+    """A store that refuses passages of ids that it has, as LangChain's FAISS."""
+
+    index_to_docstore_id: ClassVar[dict[int, str]] = {}
+
+    def add_documents(
+        self, documents: list[Document], ids: list[str] | None = None, **kwargs: Any
+    ) -> list[str]:
+        if self.get_by_ids(ids or []):
+            raise ValueError("Tried to add ids that already exist")
+        return super().add_documents(documents, ids, **kwargs)
+
+
+def test_a_vector_store_that_replaces_no_passages_is_brought_up_to_date(home: Path) -> None:
+    document = home / "doc.txt"
+    document.write_text("洗衣机保修三年，电机保修十年。\n" * 100, encoding="utf-8")
+    store = Unreplacing(ForeignEmbeddings())
+    app = RagApp(vector_store=store)
+    assert app.index(["doc.txt"]).chunks > 1
+    document.write_text(FACT, encoding="utf-8")
+    assert app.index(["doc.txt"]).updated == 1
+    assert held(store) == {(str(document), 0): FACT}
 
 
 def test_a_vector_store_whose_passages_do_not_say_their_ids(home: Path) -> None:

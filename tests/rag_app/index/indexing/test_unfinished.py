@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from rag_app.documents import ocr
+from rag_app.documents.pdf.characters import PageCharacters
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions, IndexProgress, IndexReport
 from rag_app.index.indexing.unfinished import PICTURES_NAME, UNFINISHED_NAME
@@ -163,6 +165,26 @@ def _scan(*arguments: object) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", SCAN, *map(str, arguments)],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def test_photographs_in_which_nothing_can_be_read_are_read_once(
+    empty: IndexStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[int] = []
+
+    def read(image: Image.Image) -> PageCharacters:
+        seen.append(image.width)
+        return PageCharacters([])
+
+    monkeypatch.setattr(ocr, "read_picture", read)
+    monkeypatch.setattr(ocr, "is_available", lambda: True)
+    Image.new("RGB", (101, 90), "white").save(tmp_path / "sea.png")
+    for _ in range(3):
+        report = index_paths(
+            [str(tmp_path / "sea.png")], store=empty, embedding=HashingEmbeddings()
+        )
+        assert [failure.source for failure in report.failed] == [str(tmp_path / "sea.png")]
+    assert seen == [101]
 
 
 @pytest.mark.slow
