@@ -84,12 +84,11 @@ class ResidentEngine:
 
     Args:
         settings: Only an engine of equal ones is used.
-        place: Where it listens; by default in the home.
     """
 
-    def __init__(self, settings: "Settings", place: EnginePlace | None = None) -> None:
+    def __init__(self, settings: "Settings") -> None:
         self._settings = settings
-        self.place = place or EnginePlace.of_home()
+        self.place = EnginePlace.of_home()
 
     @cached_property
     def _identity(self) -> str:

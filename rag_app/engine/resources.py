@@ -237,16 +237,12 @@ class Resources:
         Raises:
             ModelError: it is missing or none.
         """
+        from rag_app.models.registry import load_reranker
+
         spec = self.settings.reranker
         if spec is None:
             return None
-        with self._guard:
-            if "reranker" not in self._shared:
-                from rag_app.models.reranker import load_reranker
-
-                self._shared["reranker"] = load_reranker(spec)
-            found: CrossEncoderReranker = self._shared["reranker"]
-            return found
+        return self._once("reranker", lambda: load_reranker(spec), self._shared)
 
     def retriever(self, k: int, kind: "RetrieverKind", within: str | None = None) -> "Retriever":
         """Return what finds passages: the retriever or vector store given, else that of the index.
@@ -339,10 +335,19 @@ class Resources:
                 loaded = self._made["embeddings"] = self.load_embeddings(self._spec(meta))
             return loaded
 
-    def _once(self, name: str, make: Callable[[], Made]) -> Made:
-        """Return what ``make`` made when it was first needed, by whichever thread."""
+    def _once(
+        self, name: str, make: Callable[[], Made], among: dict[str, Any] | None = None
+    ) -> Made:
+        """Return what ``make`` made when it was first needed, by whichever thread.
+
+        Args:
+            name: What it is called.
+            make: Makes it.
+            among: Where it is kept; by default with what is of this index alone.
+        """
+        kept = self._made if among is None else among
         with self._guard:
-            if name not in self._made:
-                self._made[name] = make()
-            found: Made = self._made[name]
+            if name not in kept:
+                kept[name] = make()
+            found: Made = kept[name]
             return found

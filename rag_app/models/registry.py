@@ -1,6 +1,6 @@
-"""Models by what the user calls them: ``--llm`` and ``--embedding`` decide which backend runs one.
+"""Models by what the user calls them: ``--llm``, ``--embedding`` and ``--reranker``.
 
-Each backend is imported where one of its models is loaded.
+The name decides which backend runs one; each is imported where one of its models is loaded.
 """
 
 import logging
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from model_prep.catalog.entry import EncoderDtype
     from rag_app.models.embeddings.base import DocumentEmbeddings
+    from rag_app.models.reranker import CrossEncoderReranker
 
 _log = logging.getLogger(__name__)
 _SCHEMES = ("http://", "https://")
@@ -65,12 +66,16 @@ def resolve(spec: str) -> tuple[str, str]:
         raise ModelError(msg)
     if re.fullmatch(r"[^/\\:.~][^/\\:]*/[^/\\:]+", spec):
         return "huggingface", spec
-    known = ", ".join(name for name, entry in CATALOG.items() if entry.role == "llm")
     msg = (
         f"no language model {spec!r}: it is not a file, folder, URL or provider:model, and not one "
-        f"of {known}"
+        f"of {_known('llm')}"
     )
     raise ModelError(msg)
+
+
+def _known(role: str) -> str:
+    """Return the names of the catalog's models of a role, for people."""
+    return ", ".join(name for name, entry in CATALOG.items() if entry.role == role)
 
 
 def server_urls(spec: str) -> list[str]:
@@ -258,7 +263,14 @@ def load_embeddings(
         provider = split_provider(spec)
         if provider and provider[0] != LOCAL:
             return _provider_embeddings(spec)
-        folder = _hub_cache(provider[1] if provider else spec)
+        found = _hub_cache(provider[1] if provider else spec)
+        if found is None:
+            msg = (
+                f"no embedding model {spec!r}: it is not a folder, not in the local hub cache, and "
+                f"not one of {_known('embedding')}"
+            )
+            raise ModelError(msg)
+        folder = found
     if is_static(folder):
         from rag_app.models.embeddings.static import StaticEmbeddings
 
@@ -281,17 +293,33 @@ def _provider_embeddings(spec: str) -> "DocumentEmbeddings":
         return AdaptedEmbeddings(init_embeddings(model, provider=provider, **options), name=spec)
 
 
-def _hub_cache(spec: str) -> Path:
-    """Return the folder of a hub repository in the local cache; nothing is downloaded."""
+def load_reranker(spec: str) -> "CrossEncoderReranker":
+    """Return the cross-encoder that ``spec`` names.
+
+    Args:
+        spec: A folder, or the name of a hub repository that is in the local hub cache.
+
+    Raises:
+        ModelError: there is none, or it is not a cross-encoder.
+    """
+    from rag_app.models.reranker import CrossEncoderReranker
+
+    folder = Path(spec).expanduser()
+    found = folder if folder.is_dir() else _hub_cache(spec)
+    if found is None:
+        msg = (
+            f"no reranker {spec!r}: it is not a folder and not in the local hub cache; nothing is "
+            "downloaded, so copy the model here and name its folder"
+        )
+        raise ModelError(msg)
+    return CrossEncoderReranker(folder=found)
+
+
+def _hub_cache(spec: str) -> Path | None:
+    """Return the folder of a hub repository in the local cache, None where it is not there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    try:
+    with suppress(LocalEntryNotFoundError, HFValidationError):
         return Path(snapshot_download(spec, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError) as error:
-        known = ", ".join(name for name, entry in CATALOG.items() if entry.role == "embedding")
-        msg = (
-            f"no embedding model {spec!r}: it is not a folder, not in the local hub cache, and not "
-            f"one of {known}"
-        )
-        raise ModelError(msg) from error
+    return None

@@ -111,31 +111,6 @@ class CrossEncoderReranker(BaseDocumentCompressor):
             raise ModelError(msg) from error
 
 
-def load_reranker(spec: str) -> CrossEncoderReranker:
-    """Return the cross-encoder that ``spec`` names.
-
-    Args:
-        spec: A folder, or the name of a hub repository that is in the local hub cache.
-
-    Raises:
-        ModelError: there is none, or it is not a cross-encoder.
-    """
-    folder = Path(spec).expanduser()
-    if not folder.is_dir():
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-        try:
-            folder = Path(snapshot_download(spec, local_files_only=True))
-        except (LocalEntryNotFoundError, HFValidationError) as error:
-            msg = (
-                f"no reranker {spec!r}: it is not a folder and not in the local hub cache; nothing "
-                "is downloaded, so copy the model here and name its folder"
-            )
-            raise ModelError(msg) from error
-    return CrossEncoderReranker(folder=folder)
-
-
 def _check(folder: Path) -> None:
     """Say whether a folder holds a cross-encoder with one score; transformers would make do.
 

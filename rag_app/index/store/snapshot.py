@@ -43,6 +43,9 @@ FROM chunks JOIN documents ON documents.id = document_id
 _OF_SOURCES = """document_id IN (
 SELECT id FROM documents WHERE source IN (SELECT value FROM json_each(?)))"""
 
+_BATCH = 1024
+"""Rows that are read together."""
+
 Matches = Callable[[Mapping[str, Any]], bool]
 """Whether a chunk's metadata are those that are looked for."""
 
@@ -240,7 +243,7 @@ class Snapshot:
         return found
 
     def vectors(
-        self, ids: "NDArray[np.int64] | None" = None, batch: int = 1024
+        self, ids: "NDArray[np.int64] | None" = None, batch: int = _BATCH
     ) -> "Iterator[tuple[NDArray[np.int64], FloatArray]]":
         """Yield ids (int64 ``[n]``) and vectors (float32 ``[n, dimension]``), by ascending id.
 
@@ -255,15 +258,13 @@ class Snapshot:
         query += "ORDER BY id"
         yield from self._vectors(query, arguments, batch)
 
-    def vectors_after(
-        self, chunk_id: int, batch: int = 1024
-    ) -> "Iterator[tuple[NDArray[np.int64], FloatArray]]":
+    def vectors_after(self, chunk_id: int) -> "Iterator[tuple[NDArray[np.int64], FloatArray]]":
         """Yield `vectors` of the chunks with a higher id."""
         query = "SELECT id, vector FROM chunks WHERE id > ? AND length(vector) > 0 ORDER BY id"
-        yield from self._vectors(query, [chunk_id], batch)
+        yield from self._vectors(query, [chunk_id])
 
     def _vectors(
-        self, query: str, arguments: Sequence[object], batch: int
+        self, query: str, arguments: Sequence[object], batch: int = _BATCH
     ) -> "Iterator[tuple[NDArray[np.int64], FloatArray]]":
         import numpy as np
 

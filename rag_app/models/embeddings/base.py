@@ -163,10 +163,7 @@ def _checked_vectors(embedding: DocumentEmbeddings, texts: Sequence[str]) -> Flo
     if vectors.shape != wanted:
         msg = f"embedding model {embedding.name} returned shape {vectors.shape}, not {wanted}"
         raise ModelError(msg)
-    if not np.isfinite(vectors).all():
-        msg = f"embedding model {embedding.name} returned numbers that aren't finite"
-        raise ModelError(msg)
-    return vectors
+    return _finite(vectors, embedding.name)
 
 
 def _vectors(rows: object, count: int, name: str) -> FloatArray:
@@ -179,7 +176,11 @@ def _vectors(rows: object, count: int, name: str) -> FloatArray:
     if vectors.ndim != 2 or len(vectors) != count or not vectors.size:
         msg = f"embedding model {name} returned shape {vectors.shape} for {count} texts"
         raise ModelError(msg)
+    return normalized(_finite(vectors, name))
+
+
+def _finite(vectors: FloatArray, name: str) -> FloatArray:
     if not np.isfinite(vectors).all():
         msg = f"embedding model {name} returned numbers that aren't finite"
         raise ModelError(msg)
-    return normalized(vectors)
+    return vectors

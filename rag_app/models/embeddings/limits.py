@@ -1,25 +1,13 @@
-"""Texts that are longer than an embedding model reads; how short its vectors may be."""
+"""Texts that are longer than an embedding model reads."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from model_prep.json_file import optional_json
 from rag_app.models.embeddings.base import FloatArray, normalized
 
 _SPARE = 0.9
 """Share of the limit that a window aims at: tokens are not spread evenly over a text."""
-
-
-def shorter_dimensions(folder: Path) -> frozenset[int]:
-    """Return to how many of their first numbers the vectors of a model may be cut.
-
-    Those it was trained for, as Jina's and Snowflake's models say (``matryoshka_dimensions``;
-    Kusupati et al., 2022); none where a sentence-transformers folder does not say.
-    """
-    named = optional_json(folder / "config.json").get("matryoshka_dimensions")
-    return frozenset(int(length) for length in named or ())
 
 
 def windows(text: str, limit: int, count: Callable[[str], int]) -> list[str]:

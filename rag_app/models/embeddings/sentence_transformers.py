@@ -32,9 +32,9 @@ from model_prep.catalog.onnx_encoder import (
     write_graph,
 )
 from model_prep.errors import first_line, is_of_gpu_memory
+from model_prep.json_file import optional_json
 from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
-from rag_app.models.embeddings.limits import shorter_dimensions
 from rag_app.models.embeddings.tokenizer import EncoderTokenizer, Ids
 from rag_app.settings import DEFAULTS
 from rag_app.surroundings import physical_cores
@@ -152,8 +152,13 @@ class SentenceTransformerEmbeddings(DocumentEmbeddings):
 
     @cached_property
     def shorter_dimensions(self) -> frozenset[int]:
-        """To how many of their first numbers vectors may be cut."""
-        return shorter_dimensions(self.folder)
+        """To how many of their first numbers vectors may be cut.
+
+        Those that the model was trained for, as Jina's and Snowflake's say
+        (``matryoshka_dimensions``; Kusupati et al., 2022); none where it does not say.
+        """
+        named = optional_json(self.folder / "config.json").get("matryoshka_dimensions")
+        return frozenset(int(length) for length in named or ())
 
     @cached_property
     def _loaded_onnx(self) -> "OnnxEncoder | None":

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_prep.checkpoint.safetensors_file import read_safetensors_header
-from model_prep.errors import CheckpointError
+from model_prep.errors import CheckpointError, first_line
 from model_prep.json_file import read_json
 from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, normalized
@@ -102,8 +102,7 @@ class StaticEmbeddings(DocumentEmbeddings):
 
 
 def _unreadable(folder: Path, error: Exception) -> ModelError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
     return ModelError(
-        f"{folder} is damaged or not a static model ({reason}); delete it and run: "
+        f"{folder} is damaged or not a static model ({first_line(error)}); delete it and run: "
         "model-prep distill"
     )

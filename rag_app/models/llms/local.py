@@ -36,12 +36,11 @@ from rag_app.models.llms.tools import (
     answer_with_tools,
     tool_choice_of,
 )
-from rag_app.settings import Settings
+from rag_app.settings import DEFAULTS, Settings
 
 Start = Callable[[Put, threading.Event], None]
 """Begins a generation that puts its chunks, and ends it soon after the event is set."""
 
-_DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
 _SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "seed")
 
 
@@ -63,13 +62,13 @@ class LocalChat(BaseChatModel):
     follows_schemas: ClassVar[bool] = False
     """Whether a call may have OpenAI's ``response_format``: a grammar is made of it."""
 
-    context_length: int = _DEFAULTS["context_length"]
-    parallel: int = _DEFAULTS["parallel"]
-    max_tokens: int = _DEFAULTS["max_new_tokens"]
-    temperature: float = _DEFAULTS["temperature"]
-    top_p: float = _DEFAULTS["top_p"]
-    top_k: int = _DEFAULTS["top_k"]
-    repetition_penalty: float = _DEFAULTS["repetition_penalty"]
+    context_length: int = DEFAULTS.context_length
+    parallel: int = DEFAULTS.parallel
+    max_tokens: int = DEFAULTS.max_new_tokens
+    temperature: float = DEFAULTS.temperature
+    top_p: float = DEFAULTS.top_p
+    top_k: int = DEFAULTS.top_k
+    repetition_penalty: float = DEFAULTS.repetition_penalty
     seed: int | None = None
     stop: list[str] | None = None
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from rag_app.cli import app
 from rag_app.engine import RagApp
 from rag_app.errors import ModelError
-from rag_app.models.reranker import load_reranker
+from rag_app.models.registry import load_reranker
 from rag_app.settings import load_settings
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.server.serving import Served, serving
