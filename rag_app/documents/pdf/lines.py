@@ -24,6 +24,8 @@ _LITTLE, _HIGH = 0.95, 0.4
 """The same of one that is hardly smaller, but higher."""
 _WORD_GAP = 0.2
 """Gap between Latin letters, in sizes of the text, that is a space."""
+_GUESSED_GAP = 0.05
+"""The same where PDFium takes it for a space: letters that lean over it leave little."""
 _HAN_GAP = 0.8
 """The same between Chinese characters, which have no spaces between them."""
 _MIXED_GAP = 0.5
@@ -285,7 +287,8 @@ def _is_space(before: Char, char: Char, tracking: float) -> bool:
     if written:
         return gap > tracking - _WORD_GAP
     guessed = char.spaced is Space.GUESSED and not tracking
-    return gap > tracking + _WORD_GAP or (guessed and gap > 0.5 * _WORD_GAP)
+    least = _GUESSED_GAP if char.size == before.size else _WORD_GAP / 2
+    return gap > tracking + _WORD_GAP or (guessed and gap > least)
 
 
 def glue(before: str, line: str) -> tuple[str, str]:

@@ -114,7 +114,7 @@ def test_a_letter_that_leans_over_the_space_before_it_leaves_it_there() -> None:
     def page(canvas: Canvas) -> None:
         end = 60 + canvas.stringWidth("the timing of", "Times-Italic", 12)
         lines(canvas, ["the timing of"], font="Times-Italic")
-        lines(canvas, ["flow reductions"], x=end + 3, font="Times-Italic")
+        lines(canvas, ["flow reductions"], x=end + 2.6, font="Times-Italic")
 
     assert read(page).text == "the timing of flow reductions"
 
