@@ -21,13 +21,6 @@ _WIDER = {
     **dict.fromkeys(("iso-8859-1", "us-ascii"), "cp1252"),
 }
 """What browsers read instead of an encoding: the one that contains it (WHATWG's Encoding)."""
-BLOCKS = frozenset(
-    """
-    br hr p div center address pre blockquote figure figcaption details summary section article
-    header footer nav main aside h1 h2 h3 h4 h5 h6 ul ol li dl dt dd table tr td th
-    """.split()  # noqa: SIM905
-)
-"""Elements that end a line."""
 _TAG = re.compile(r"</?[a-z][a-z0-9]{0,15}(?:\s[^<>]{0,500})?/?>", re.IGNORECASE)
 _PIECE = re.compile(
     r"<(?:p|div|span|ul|ol|table|h[1-6]|section|article|blockquote)(?:\s[^<>]*)?>.*"

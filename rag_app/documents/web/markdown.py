@@ -10,7 +10,7 @@ from markdownify import MarkdownConverter
 from rag_app.documents.number_formats.numerals import numeral
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import MOST_SPAN, MergedCells, span_of
-from rag_app.documents.web.html import BLOCKS
+from rag_app.documents.web.torn_tags import BLOCKS
 
 _CELLS = ["td", "th"]
 _FLOW = ["table", "h1", "h2", "h3", "h4", "h5", "h6", "article", "section", "form"]

@@ -9,7 +9,8 @@ from collections import defaultdict
 from string import ascii_lowercase, ascii_uppercase
 
 from rag_app.documents.text import superscript
-from rag_app.documents.web.html import BLOCKS, page_markdown
+from rag_app.documents.web.html import page_markdown
+from rag_app.documents.web.torn_tags import BLOCKS
 
 _FENCED = (
     r"^[ \t>]*(?P<fence>`{3,}(?=[^`\n]*$)|~{3,}).*(?s:.*?)(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"

@@ -8,6 +8,14 @@ import re
 
 from rag_app.documents.encodings.damage import SKIPPED
 
+BLOCKS = frozenset(
+    """
+    br hr p div center address pre blockquote figure figcaption details summary section article
+    header footer nav main aside h1 h2 h3 h4 h5 h6 ul ol li dl dt dd table tr td th
+    """.split()  # noqa: SIM905
+)
+"""Elements that end a line."""
+
 _NAME = r"[A-Za-z][\w:.-]{0,60}"
 _VALUE = r"\"[^\"]{0,2000}\"|'[^']{0,2000}'|[^\s\"'<>=`]{1,500}"
 _CODE = "script|style|pre|code|textarea|xmp"
