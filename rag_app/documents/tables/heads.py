@@ -42,6 +42,8 @@ _RECURRING = 2
 """Rows below that say the same in a column as the first one, which then is not a head."""
 _DEEPEST_HEAD = 3
 """Rows of a head."""
+_MOST_STATED = 4
+"""Rows of the head of a statement; more above its last one are rows of a form."""
 _FEW_ROWS = 12
 """Rows of a table in which one such row is enough."""
 _MOST_PAIRS = 40
@@ -94,7 +96,7 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
             if start > 1 and _is_laid_out_alike(body[start - 2], body[start - 1]):
                 break  # rows of a form
             start -= 1
-        return start, stop
+        return (stop - 1 if stop - start > _MOST_STATED else start), stop
     notes = int(_is_note_over(body))
     return notes, notes + _first_head(body[notes:])
 

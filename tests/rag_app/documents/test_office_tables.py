@@ -174,6 +174,18 @@ from rag_app.documents.tables.cells import Continued, Covered
             id="a list with its name beside all its rows",
         ),
         pytest.param(
+            [*([name, Covered(name), text, *[Covered(text)] * 2]
+               for name, text in (("项目名称", "滚轮"), ("所属学科", "机械工程"),
+                                  ("项目类型", "创新训练"), ("项目简介", "一种滚轮"))),
+             ["申请人", "", "姓名", "年级", "学号"],
+             [Continued("申请人"), "主持人", "沈某", "大三", "31303110"],
+             [Continued("申请人"), "成员", "倪某", "大三", "31303109"]],
+            ["项目名称 | 滚轮", "所属学科 | 机械工程", "项目类型 | 创新训练", "项目简介 | 一种滚轮",
+             "申请人; 主持人; 姓名: 沈某; 年级: 大三; 学号: 31303110",
+             "申请人; 成员; 姓名: 倪某; 年级: 大三; 学号: 31303109"],
+            id="a list of persons below many rows of a form",
+        ),
+        pytest.param(
             [["类别", "品种", "产地"], ["水果", "苹果", "烟台"], [Continued("水果"), "梨", "砀山"],
              [Continued("水果"), "桃", "阳山"], [Continued("水果"), "枣", "沧州"]],
             ["类别: 水果; 品种: 苹果; 产地: 烟台", "类别: 水果; 品种: 梨; 产地: 砀山",
