@@ -42,6 +42,7 @@ _SYSTEM = ("system", "developer")
 _CONVERSATION = r"(?:the|this|our|a)\ (?:chat|conversation|discussion|thread)\b"
 _TITLE = "(?:标题|名字|名称)"
 _DIGEST = r"\A(?=.{0,300}\b(?:summari|summary|title|descri|extract|continuing|generating)).{0,250}"
+_SUMMARIZE = r"\A.{0,250}\bsummar(?:y\ of|i[sz]e)\ "
 _TASKS = re.compile(
     rf"""
     \A\s*\#{{3}}\s*Task:.*(?:<chat_history>
@@ -56,13 +57,17 @@ _TASKS = re.compile(
     | \btitle\ for\ the\ (?:previous|above|following)\ (?:query|question|message)\b
     | \A(?:Please\ )?(?:generate|provide|write|create)\ an?\b.{{0,30}}\bsummary\ of\ (?:this|our)
         \ (?:chat|conversation)\b
-    | {_DIGEST}\b(?:conversation|chat)(?:\ history)?\ (?:so\ far|above|below|provided)\b
-    | {_DIGEST}\b(?:following|continuing\ (?:this|our|the))\ (?:conversation|chat)\b
+    | {_DIGEST}\b(?:conversation|chat)(?:\ history)?\ (?:so\ far|above|below)\b
+    | {_SUMMARIZE}(?:\w+\ )?following\ (?:conversation|chat)\b
+    | {_SUMMARIZE}the\ (?:lines\ of\ )?(?:conversation|chat)(?:\ history)?\ provided\b
+        (?!\ (?:by|for|in|with)\b)
+    | \A.{{0,250}}\bsummary\ for\ continuing\ (?:this|our|the)\ (?:conversation|chat)\b
     | {_DIGEST}\bconversations?\ between\ (?:the\ )?user\ and\ (?:the\ |an\ )?(?:AI\ )?assistant\b
     | \A.{{0,80}}\bsummari[sz](?:es|ing)\ (?:\w+\ )?(?:conversations|chat\ history)\b
     | \A.{{0,60}}\bsummari[sz]e\b.{{0,80}}\bprompt\ for\ future\ context\b
     | \A.{{0,300}}\bstandalone\ (?:question|query|queries)\b
-    | \A.{{0,200}}\bgenerate\ \S{{1,12}}\ different\ versions\ of\ (?:a|the)\b
+    | \A.{{0,300}}\bgenerate\s+\S{{1,12}}\s+different\s+versions\s+of\s+the\s+given\s+(?:user\s+)?
+        (?:question|query)\b
     | \bpredict\ the\ \w+\ most\ likely\ questions\ that\ human\ would\ ask\b
     | \A.{{0,60}}\bdecompose\ the\ user's\ input\b
     | \AAvailable\ Tools:.*\bJSON\b

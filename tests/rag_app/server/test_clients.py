@@ -182,7 +182,9 @@ def said_by(role: str, text: str) -> dict[str, str]:
         [*SAID, said_by("user", "Give a summary for continuing this conversation.\nBe concise.")],
         [said_by("user", "Summarize the conversation provided.\nConversation:\nHuman: 李白？")],
         [said_by("system", "你是助手。请总结以下对话，保留关键的决定。"), *ASKED],
-        [said_by("user", "Your task is to generate 3 different versions of the given question.")],
+        [said_by("user", "Your task is to generate 3 different versions of the given query.")],
+        [said_by("user", "Generate five \n different versions of the given user \n question.")],
+        [said_by("user", "Progressively summarize the lines of conversation provided.")],
     ],
 )  # fmt: skip
 def test_what_clients_ask_about_a_conversation(
@@ -205,6 +207,10 @@ def test_what_clients_ask_about_a_conversation(
         [said_by("system", "Answer with the conversation so far in mind."), *ASKED],
         [*ASKED, said_by("system", "简短回答。")],
         [said_by("user", "Summarize the conversation between 李白 and 杜甫.")],
+        [said_by("user", "Summarize the conversation provided in the letter of 李白.")],
+        [said_by("user", "Did 李白 generate two different versions of the poem?")],
+        [said_by("system", "Use the chat history provided and descriptions of products."), *ASKED],
+        [said_by("system", "In the following chat, give titles of documents."), *ASKED],
         [said_by("system", "你是客服助手。对话要有礼貌，总结要简短。"), *ASKED],
     ],
 )
