@@ -87,8 +87,15 @@ def _gpu_numbers(wanted: str | None) -> list[int]:
     return numbers
 
 
-def require_memory(tensors: Iterable[TensorInfo], options: dict[str, Any]) -> None:
+def require_memory(
+    tensors: Iterable[TensorInfo], options: dict[str, Any], *, remedy: str = ""
+) -> None:
     """Check that a model fits the memory, where it is a CPU that runs it.
+
+    Args:
+        tensors: Those of its weights.
+        options: What `placement` returns.
+        remedy: What else than a quantized file or a smaller model may help.
 
     Raises:
         GenerateError: the system would run out of memory.
@@ -105,7 +112,7 @@ def require_memory(tensors: Iterable[TensorInfo], options: dict[str, Any]) -> No
     if needed > available:
         msg = (
             f"the weights need {needed / 1e9:.1f} GB as {str(options['dtype'])[6:]} and "
-            f"{available / 1e9:.1f} GB of memory are free; use a quantized GGUF file, as "
-            "`model-prep export-gguf --quantize q8_0` writes it, or a smaller model"
+            f"{available / 1e9:.1f} GB of memory are free; use {remedy}a quantized GGUF file, "
+            "as `model-prep export-gguf --quantize q8_0` writes it, or a smaller model"
         )
         raise GenerateError(msg)

@@ -61,7 +61,8 @@ class HuggingFaceModel:
         with open_checkpoint(base_model) as checkpoint:
             config = read_json(base_model / "config.json")
             require_fitting(base_model, config, checkpoint.tensors, vocabulary=True)
-            require_memory(checkpoint.tensors.values(), options)
+            remedy = "--dtype bfloat16, " if options["dtype"].itemsize > 2 else ""
+            require_memory(checkpoint.tensors.values(), options, remedy=remedy)
         if alpha != 1:
             options = {**options, "config": _stretched(base_model, alpha)}
         self._model = load_causal_lm(base_model, options)

@@ -19,6 +19,8 @@ _QUESTION = ("instruction", "prompt", "query", "question")
 _INPUT = ("input", "context")
 _ANSWER = ("output", "response", "completion", "answer")
 """Names of the columns of published data: Alpaca's, TRL's, ms-swift's, Dolly's."""
+_BESIDE = (*_QUESTION, "options", "choices")
+"""Of these a question has one: what stands in another would be lost."""
 _TURNS = (("role", "content"), ("from", "value"))
 """Keys of a message's role and text; either kind stands in either list."""
 _OF_OBJECTS = ("tools", "functions", "images", "image", "videos", "video", "audios", "audio")
@@ -60,7 +62,8 @@ def read_conversations(
         for line, value in read_objects(file, encoding, problems):
             messages = read_messages(value)
             if isinstance(messages, str):
-                keys = f"its keys: {', '.join(value)[:80]}" if messages == _UNKNOWN else ""
+                held = ", ".join(name for name in value if value[name] is not None)[:80]
+                keys = f"its keys: {held}" if messages == _UNKNOWN else ""
                 problems.add(file, line, messages, keys)
             elif not all(is_encodable(message["content"]) for message in messages):
                 problems.add(file, line, "holds half a character, or a byte that is not text")
@@ -76,12 +79,12 @@ def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
         return "has two answers, of which one is preferred: `model-prep prefer` learns from them"
     if any(value.get(name) is False for name in _LABELS):
         return "has an answer that is labelled as bad"
-    system = value.get("system") or ""
+    system = value.get("system") or value.get("system_prompt") or ""
     if not isinstance(system, str):
         return "system is not text"
     messages: list[dict[str, str]] | str = _UNKNOWN
     listed, asked, answered = (_held(value, names) for names in (LISTS, _QUESTION, _ANSWER))
-    if asked and answered and not (listed and value[listed]):
+    if asked and answered and (answered == "output" or not (listed and value[listed])):
         messages = _single_turn(value, value[asked], value[answered])
     elif listed:
         messages = _turns(value[listed], listed)
@@ -109,6 +112,9 @@ def _single_turn(value: dict[str, Any], asked: Any, answer: Any) -> list[dict[st
     """Return the messages of a question with its answer: texts, or messages as TRL has them."""
     if isinstance(asked, list) and isinstance(answer, list):
         return _turns([*asked, *answer], "prompt")
+    stated = [name for name in _BESIDE if value.get(name)]
+    if len(stated) > 1 and value.get("output") is None:  # Alpaca's has its own input
+        return f"has {' and '.join(stated)}, of which only the first would be trained"
     more = value.get(_held(value, _INPUT) or "") or ""
     if not (isinstance(asked, str) and isinstance(answer, str) and isinstance(more, str)):
         return "instruction, input and output are not all text"
@@ -151,7 +157,7 @@ def _text(content: Any) -> str | None:
 
 def _message(turn: dict[str, Any], name: str) -> dict[str, str] | str:
     """Return a message, or what is wrong with it."""
-    role, content = next((keys for keys in _TURNS if keys[0] in turn), _TURNS[0])
+    role, content = next((keys for keys in _TURNS if turn.get(keys[0])), _TURNS[0])
     if carried := next((key for key in _OF_MESSAGES if turn.get(key)), None):
         return f"has {carried} in a message, which is not trained here"
     speaker, text = _ROLES.get(str(turn.get(role))), _text(turn.get(content))

@@ -21,6 +21,8 @@ _PACKED = {
 }  # fmt: skip
 """How files that data comes in begin, where they are not text."""
 _SHOWN = 20
+_ROWS = 256
+"""Rows of a Parquet file that are in memory at once; a row may be a whole book."""
 _STRAY = re.compile("[\ud800-\udfff]")
 """What a byte that is not text is decoded to."""
 _SPREAD = re.compile(r"\s*(?:\[|\{[ \t]*\n)")
@@ -240,18 +242,18 @@ def read_objects(
 
 def _rows(file: Path, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        from pyarrow import parquet
+        from pyarrow import ArrowException, parquet
     except ImportError as error:
         msg = f"{file} needs {error.name} to be read; run: pip install 'rag-app[train]'"
         raise TrainingError(msg) from error
     row = 0
     try:
-        for batch in parquet.ParquetFile(file).iter_batches():
+        for batch in parquet.ParquetFile(file).iter_batches(_ROWS):
             for value in batch.to_pylist():
                 row += 1
                 yield row, value
-    except (OSError, ValueError) as error:
-        problems.add(file, row, "is not a whole Parquet file", first_line(error))
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
+        problems.add(file, row, "can't be read as Parquet from here on", first_line(error))
 
 
 def _lines(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +81,28 @@ def test_the_known_formats_and_encodings(tmp_path: Path, encoding: str, named: s
         ({"prompt": "问", "completion": "答"}, ["问", "答"]),
         ({"question": "问", "context": "文", "answer": "答"}, ["问\n文", "答"]),
         ({"query": "问", "response": "答", "history": [["甲", "乙"]]}, ["甲", "乙", "问", "答"]),
+        ({"system_prompt": "简答", "question": "问", "response": "答"}, ["简答", "问", "答"]),
+        ({"instruction": "问", "output": "答", "messages": [], "prompt": "问："}, ["问", "答"]),
+        (
+            {
+                "instruction": "问",
+                "output": "答",
+                "messages": [
+                    {"role": "user", "content": "甲"},
+                    {"role": "assistant", "content": "乙"},
+                ],
+            },
+            ["问", "答"],
+        ),
+        (
+            {
+                "messages": [
+                    {"role": None, "content": None, "from": "human", "value": "问"},
+                    {"role": "assistant", "content": "答", "from": None, "value": None},
+                ]
+            },
+            ["问", "答"],
+        ),
         (
             {
                 "prompt": [{"role": "user", "content": "问"}],
@@ -108,6 +131,22 @@ def test_what_others_call_the_columns(
     assert [message["content"] for message in found.messages] == texts
 
 
+@pytest.mark.parametrize(
+    ("item", "what"),
+    [
+        ({"instruction": "答题", "question": "问", "answer": "答"}, "has instruction and question"),
+        ({"question": "问", "options": ["甲", "乙"], "answer": "A"}, "has question and options"),
+        ({"instruction": "问", "output": None}, "known format (its keys: instruction)"),
+    ],
+)
+def test_a_question_in_parts_is_left_out(tmp_path: Path, item: dict[str, Any], what: str) -> None:
+    """Rather than learned without one of them."""
+    file = write_jsonl(tmp_path / "data.jsonl", [item])
+    problems = Problems()
+    assert list(read_conversations([file], None, problems)) == []
+    assert what in str(problems.first[0])
+
+
 def test_parquet_is_read_by_rows(tmp_path: Path) -> None:
     """Of a table of several formats, an object's other columns are empty."""
     file = tmp_path / "data.parquet"
@@ -121,7 +160,18 @@ def test_parquet_is_read_by_rows(tmp_path: Path) -> None:
     assert [problem.line for problem in problems.first] == [5]
     file.write_bytes(file.read_bytes()[:100])
     assert list(read_conversations([file], None, problems)) == []
-    assert problems.first[-1].what.startswith("is not a whole Parquet file")
+    assert problems.first[-1].what.startswith("can't be read as Parquet from here on")
+
+
+def test_a_date_that_python_lacks_ends_a_parquet_file(tmp_path: Path) -> None:
+    file = tmp_path / "data.parquet"
+    dates = pyarrow.array([2**60], pyarrow.timestamp("us"))
+    parquet.write_table(
+        Table.from_pydict({"prompt": ["问"], "completion": ["答"], "at": dates}), file
+    )
+    problems = Problems()
+    assert list(read_conversations([file], None, problems)) == []
+    assert problems.total == 1
 
 
 @pytest.mark.parametrize(
