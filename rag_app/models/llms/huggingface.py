@@ -185,7 +185,10 @@ def _require_memory(folder: Path, options: dict[str, Any]) -> None:
     from model_prep.inference.placement import require_memory
 
     try:
-        with suppress(CheckpointError, OSError, ValueError), open_checkpoint(folder) as checkpoint:
+        with (
+            suppress(CheckpointError, OSError, RuntimeError, ValueError),
+            open_checkpoint(folder) as checkpoint,
+        ):
             require_memory(checkpoint.tensors.values(), options)
     except GenerateError as error:
         msg = f"{folder} can't be loaded: {error}"

@@ -217,6 +217,22 @@ def test_too_little_memory_is_seen_before_loading(
         load_llm(load_settings(llm=str(tiny_llm)))
 
 
+def test_weights_that_cannot_be_mapped_are_one_clear_error(
+    tiny_llm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    from model_prep.checkpoint import reader
+
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to mmap 9 bytes: Cannot allocate memory (12)")
+
+    monkeypatch.setattr(reader, "open_checkpoint", full)
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", full)
+    with pytest.raises(ModelError, match="unable to mmap"):
+        load_llm(load_settings(llm=str(tiny_llm)))
+
+
 def test_a_folder_without_a_model_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not a model that can be loaded"):
         load_llm(load_settings(llm=str(tmp_path)))
