@@ -1,13 +1,12 @@
 """What the pages of a site have beside their text: asides, footers, lists of links.
 
-Lists of links go only where a page has an article, and only beside it: the channels of a
-newspaper, its headlines of the day, what else there is to read.
+Lists of links go only where they stand before the title of an article, as the channels of a
+newspaper do. Below the title they may be what a page is for: its chapters, goods or courses.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString, PreformattedString
@@ -18,16 +17,18 @@ _LEAST_BESIDE, _MAIN_SHARE = 200, 0.5
 their share of all of the page's."""
 _SENTENCE = re.compile(r"[。．！？]|[.!?](?:\s|$)")
 _LEAST_PROSE = 600
-"""Bytes of sentences in an article: about 200 Han characters or 100 words."""
+"""Bytes of sentences below the title of an article: about 200 Han characters or 100 words."""
 _ARTICLE_SHARE = 0.75
-"""Share of a page's sentences that are in its article."""
+"""Share of a page's sentences that are below its title."""
 _LEAST_LINKS, _LINKED_SHARE = 6, 0.8
 """Links of a menu, and the share of its text that they have."""
 _HEADINGS = re.compile(r"h[1-6]")
-_KEPT = ["h1", "th", "dt"]
-"""What no menu holds: the title of a page, names of columns, and labels."""
-_SAYS = re.compile(rf"{_SENTENCE.pattern}|(?:19|20)\d\d")
-"""What says something beside links: sentences and days."""
+_KEPT = ["th", "dt"]
+"""What no menu holds: names of columns, and labels."""
+_SAYS = re.compile(rf"{_SENTENCE.pattern}|\d{{4}}|@")
+"""What says something beside links: sentences, days, whom to call."""
+_ELSEWHERE = re.compile(r"(?!#.|tel:|mailto:)", re.IGNORECASE)
+"""Where a link leads to another page; a table of contents leads into its own."""
 _FILE = re.compile(r"\.(?:pdf|docx?|xlsx?|pptx?|wps|zip|rar)$", re.IGNORECASE)
 """Where a link leads to a file, which the text may have for an annex."""
 
@@ -39,7 +40,7 @@ class _Size:
     text: int = 0
     linked: int = 0
     prose: int = 0
-    """Those of strings, in no link, with the end of a sentence or a year."""
+    """Those of strings, in no link, that say something."""
     links: int = 0
 
 
@@ -67,12 +68,18 @@ def _in_paragraphs(part: Tag) -> int:
 
 
 def remove_menus(part: Tag) -> None:
-    """Take lists of links out of a page that has an article, where they stand beside it."""
+    """Take lists of links out of a page that stand before the title of its article."""
+    title = part.find("h1")
+    if not isinstance(title, Tag):
+        return
     sizes = _sizes(part)
-    path = _path_to_article(part, sizes)
-    for around, kept in pairwise(path):
-        for menu in list(_menus(around, kept, sizes)):
-            menu.decompose()
+    before = list(_before(title, part))
+    prose = sizes.get(id(part), _Size()).prose
+    article = prose - sum(sizes.get(id(tag), _Size()).prose for tag in before)
+    if article < max(_LEAST_PROSE, _ARTICLE_SHARE * prose):
+        return
+    for menu in [menu for tag in before for menu in _menus(tag, sizes)]:
+        menu.decompose()
 
 
 def _sizes(part: Tag) -> dict[int, _Size]:
@@ -86,7 +93,7 @@ def _sizes(part: Tag) -> dict[int, _Size]:
         around = list(_parents(string, part))
         if any(_HEADINGS.fullmatch(tag.name) for tag in around):
             continue
-        link = next((id(tag) for tag in around if tag.name == "a"), None)
+        link = next((id(tag) for tag in around if _is_link(tag)), None)
         size = len(text.encode())
         for tag in around:
             found = sizes.setdefault(id(tag), _Size())
@@ -100,44 +107,32 @@ def _sizes(part: Tag) -> dict[int, _Size]:
     return sizes
 
 
-def _parents(string: NavigableString, part: Tag) -> Iterator[Tag]:
-    for tag in string.parents:
+def _is_link(tag: Tag) -> bool:
+    return tag.name == "a" and tag.has_attr("href") and bool(_ELSEWHERE.match(str(tag["href"])))
+
+
+def _parents(node: Tag | NavigableString, part: Tag) -> Iterator[Tag]:
+    for tag in node.parents:
         yield tag
         if tag is part:
             return
 
 
-def _path_to_article(part: Tag, sizes: dict[int, _Size]) -> Sequence[Tag]:
-    """Return the tags from a page to its article, each within the one before; [] without one."""
-    least = max(_LEAST_PROSE, _ARTICLE_SHARE * _prose(part, sizes))
-    path: list[Tag] = []
-    inner: Tag | None = part
-    while inner is not None and _prose(inner, sizes) >= least:
-        path.append(inner)
-        tags = (child for child in inner.children if isinstance(child, Tag))
-        inner = max(tags, key=lambda tag: _prose(tag, sizes), default=None)
-    while path and any(map(_is_sentence, path[-1].children)):  # a paragraph of the article
-        path.pop()
-    return path
+def _before(title: Tag, part: Tag) -> Iterator[Tag]:
+    """Yield the tags that end before a title, the largest ones."""
+    for around in (title, *_parents(title, part)):
+        if around is not part:
+            yield from (tag for tag in around.previous_siblings if isinstance(tag, Tag))
 
 
-def _prose(tag: Tag, sizes: dict[int, _Size]) -> int:
-    return sizes.get(id(tag), _Size()).prose
-
-
-def _is_sentence(child: object) -> bool:
-    return isinstance(child, NavigableString) and _SENTENCE.search(child) is not None
-
-
-def _menus(around: Tag, kept: Tag | None, sizes: dict[int, _Size]) -> Iterator[Tag]:
-    """Yield the largest lists of links in a tag, besides one of its children."""
-    for child in around.children:
-        if not isinstance(child, Tag) or child is kept:
-            continue
-        if _is_menu(child, sizes.get(id(child), _Size())):
-            yield child
-        else:
-            yield from _menus(child, None, sizes)
+def _menus(tag: Tag, sizes: dict[int, _Size]) -> Iterator[Tag]:
+    """Yield the largest lists of links in a tag, or itself where it is one."""
+    if _is_menu(tag, sizes.get(id(tag), _Size())):
+        yield tag
+        return
+    for child in tag.children:
+        if isinstance(child, Tag):
+            yield from _menus(child, sizes)
 
 
 def _is_menu(tag: Tag, size: _Size) -> bool:
