@@ -55,7 +55,7 @@ _DENIES = re.compile(
     "不(?![仅但同足少断限论管变锈久]|动产|超过|[低高多少大小]于)|没有|未(?![来成])|禁止|严禁|谢绝"
     "|无(?![论线形])|免(?![疫税])|除外"
 )
-_REQUIRES = re.compile("必[须須]|(?<![无無不])[须須](?![知发])")
+_REQUIRES = re.compile("必须|(?<![无不])须(?![知发])")
 _SAME_MATTER = 0.75
 """Share of a question's terms above which a sentence says yes or no to it."""
 HELD = 40
@@ -153,11 +153,12 @@ def _denies_matter(question: str, sentence: str) -> bool:
         >>> _denies_matter("两台机器可以叠放吗？", rule), _denies_matter("可以颠倒吗？", rule)
         (False, True)
     """
+    sentence = fold(sentence)
     if (required := _REQUIRES.search(sentence)) is None:
         return denies(sentence)
     asked = set(content_terms(question))
     before, after = sentence[: required.start()], sentence[required.end() :]
-    denying = (clause for clause in re.split("[，,；;]", after) if denies(clause))
+    denying = (clause for clause in re.split("[,;]", after) if denies(clause))
     return denies(before) or any(asked & set(content_terms(clause)) for clause in denying)
 
 

@@ -18,8 +18,10 @@ _ENDS = "。！？；!?"
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[.,-][A-Za-z0-9]+)*|\s+|\S")
 _OPEN = re.compile("什[么麼]|[怎谁誰何哪几幾]|多[少久大长長高远遠]")
 """Asks for more than yes or no."""
-_ABBREVIATED = r"(?:(?<=\b[A-Zv]\.)|(?<=\b(?:St|Dr|Mr|Ms|vs)\.)|(?<=\bMrs\.))"
-"""Behind a full stop that ends no sentence: of an initial, or of a word before a name."""
+_INITIAL = r"(?<=\b[A-Zv]\.)(?<!°[CF]\.)(?<!\d [A-Z]\.)"
+_ABBREVIATED = rf"(?:{_INITIAL}|(?<=\b(?:St|Dr|Mr|Ms|vs)\.)|(?<=\bMrs\.))"
+"""Behind a full stop that ends no sentence: of an initial, but not a unit as in 12 V, or of a word
+before a name."""
 SENTENCE = re.compile(
     rf"[^\s{_ENDS}](?:[^\n{_ENDS}.]|\.(?:(?!\s)|{_ABBREVIATED}(?! *(?:\n|$))))*[{_ENDS}.]?"
 )

@@ -51,17 +51,19 @@ _ASKED_UNIT = re.compile(
     "|多长(时间)|多(久)"
 )
 _ASKED_FOR = re.compile(r"多少|多久|多[长高大重远深宽快](?:时间)?|几(?![乎何])")
-_UNIT_ASKED = re.compile(rf"(?:[万亿]|个(?=小时))?(?:{UNITS})|.")
+_UNIT_ASKED = re.compile(rf"(?:[万亿]|个(?=小时|工作日))?(?:{UNITS}|人次|工作日)")
 _CLAUSES = re.compile("[，,；;：:]")
 _DIGITS = f"0123456789{DIGITS}半"
 _NUMERALS = frozenset(_DIGITS)
 _IN_NUMBER = "[.,:比到至~～–-]?"
-_BEGUN = re.compile(rf"[{_DIGITS}](?:{_IN_NUMBER}[{_DIGITS}])*{_IN_NUMBER}$")
-"""A number, a ratio or a range so far."""
+_BEGUN = re.compile(
+    rf"(?:(?:第|百分之)\s*)?(?:[{_DIGITS}](?:{_IN_NUMBER}[{_DIGITS}])*{_IN_NUMBER})?\Z"
+)
+"""A number, a ratio or a range so far, with what always belongs to it."""
 _BETWEEN = frozenset("的了是为有在到应要需须会可以共达大约近每第前仅不超过至少最多，：,: ")
 """Characters that may be between the question's words and the number."""
 _MODIFIERS = ("不超过", "超过", "至少", "最多", "大约", "约", "近", "每", "前", "仅")
-"""What belongs to the number, unless the question says it; 第 always does."""
+"""What belongs to the number, unless the question says it."""
 _END = "。"
 _LONGER = re.compile("[。！？；\n|`]")
 """What no amount alone has in it."""
@@ -122,8 +124,7 @@ class AmountAlone:
         for place, char in enumerate(self._held):
             pair = fold(self._held[max(place - 1, 0) : place + 1])
             if char in _NUMERALS and pair not in self._question:  # and not part of a name in it
-                number = _BEGUN.search(self._held, 0, place)
-                before = self._held[: number.start() if number else place]
+                before = _BEGUN.sub("", self._held[:place])
                 self._held = self._held[self._restated(before) :]
                 self._begun = True
                 return
@@ -135,7 +136,7 @@ class AmountAlone:
         """Return how much of what is before a number is only the question's words."""
         said = before.rstrip()
         own = (modifier for modifier in _MODIFIERS if modifier not in self._question)
-        if modifier := next(filter(said.endswith, ["第", *own]), ""):
+        if modifier := next(filter(said.endswith, own), ""):
             before = said.removesuffix(modifier)
         known = sum(fold(char) in self._question for char in before)
         restates = len(before) > 1 and known * 2 > len(before) and before[-1] not in _NUMERALS
@@ -144,8 +145,10 @@ class AmountAlone:
     def _without_tail(self, alone: str) -> str:
         """Return an amount without the words of the question after its unit."""
         asked = _UNIT_ASKED.match(self._behind)
-        unit = re.compile(rf"[{_DIGITS}]\s*(?:{UNITS}|{re.escape(asked[0]) if asked else UNITS})$")
-        for length in range(min(len(self._behind), len(alone) - 1), 1, -1):
+        whole = asked[0] if asked else ""
+        counted = re.escape(whole or self._behind[:1]) or UNITS
+        unit = re.compile(rf"[{_DIGITS}]\s*(?:{UNITS}|{counted})$")
+        for length in range(min(len(self._behind) - len(whole), len(alone) - 1), 1, -1):
             rest = alone[:-length]
             if fold(alone[-length:]) == self._behind[-length:] and unit.search(rest):
                 return rest

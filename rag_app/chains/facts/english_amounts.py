@@ -50,7 +50,7 @@ _AMOUNT = re.compile(
 _YEAR = re.compile(r"(公元前?)?(\d{2,4}|[〇零一二三四五六七八九]{3,4})年(?!代)")
 _DECADE = re.compile(r"(\d{3}0)年代")
 _WRITTEN = re.compile(
-    r"(?<![A-Za-z\d.-])(?:(?:\d{3,4}年)?\d{1,2}月(?:\d{1,2}[日号])?|\d{3,4}年"
+    r"(?<![A-Za-z\d.-])(?:(?:\d{3,4}年)?\d{1,2}月(?:\d{1,2}[日号])?|\d{3}0年代|\d{3,4}年"
     r"|\d+(?:\.\d+)?[万亿]?(?:个(?=[月星小]))?"
     rf"(?:{'|'.join(re.escape(unit) for unit in _LONGEST_FIRST if _UNITS[unit][0])})?"
     r"(?![A-Za-z\d.]))"

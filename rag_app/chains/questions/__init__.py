@@ -76,7 +76,7 @@ _MORE = "[多少高低大小长短早晚快慢贵重轻远近深浅老新强弱]
 _COMPUTES = re.compile(
     rf"相差|差(?:了|距)?(?:多少|几)|差值|之和|总和|合计|加起来|加在一起"
     rf"|比.+{_MORE}(?:了|出)?(?:多少|几)|几倍|多少倍"
-    rf"|(?:和|与|跟|同|还是|、).+(?:哪|谁).{{0,6}}(?:更|比较|较|{_MORE}(?=一?[些点]|呢?\W*$))"
+    rf"|(?:和|与|跟|同|还是|、).+(?:哪|谁).{{0,6}}(?:更|比较|较|{_MORE}(?=一?[些点]|多少|几|[呢啊]?(?:\W|$)))"
     rf"|(?:哪|谁).{{0,12}}(?:最|更){_MORE}"
     r"|(?:相比|对比|比较一?下)|(?:有|是)(?:什么|哪些|何)(?:不同|区别|差别|差异|异同|相同|共同)"
     r"|\b(?:compare|compared|difference|differ|altogether|sum of|combined"
@@ -193,18 +193,19 @@ def asks_to_compute(question: str, sentence: str = "") -> bool:
         (True, False)
         >>> asks_to_compute("杜甫比李白小多少岁？", "杜甫比李白小十一岁。")
         False
-        >>> asks_to_compute("李白和杜甫谁大？"), asks_to_compute("父亲和叔父受谁重用？")
+        >>> asks_to_compute("李白與杜甫誰大幾歲？"), asks_to_compute("父亲和叔父受谁重用？")
         (True, False)
     """
-    return bool(_COMPUTES.search(question)) and not _COMPUTED.search(sentence)
+    return bool(_COMPUTES.search(fold(question))) and not _COMPUTED.search(fold(sentence))
 
 
 AskedFor = Literal["several", "explanation", "amount", "thing"]
 
 _ASKS_SEVERAL = re.compile("哪些|哪[几两二三四五六七八九十]|包括什么|列举(?!一)|分别(?!.*还有)")
+_THING_ASKED = "[科形类型种名样人单属]|东西|事(?![业务先故实])"
 _ASKS_EXPLANATION = re.compile(
-    "(?<![称译名叫作视变成改认选封分定义评荐释类化列划属聘之任升誉尊推拜转误])为什么(?![科形类型种名样人单属事东?]|$)"
-    r"|[是因]为什么(?![科形类型种名样人单属事东])|为何(?!\W*$)|^(?!.*[谁哪]).*原因|何以"
+    "(?<![称译名叫作视变成改认选封分定义评荐释类化列划属聘之任升誉尊推拜转误])"
+    rf"为什么(?!{_THING_ASKED}|\W*$)|[是因]为什么(?!{_THING_ASKED})|为何(?!\W*$)|^(?!.*[谁哪]).*原因|何以"
 )
 _ASKS_AMOUNT = re.compile("多少|多[长高深远重宽厚久大]|几(?![乎何])")
 _ASKS_ONE = re.compile("何时|哪[一个位年月日天]|第[一二三]|最|唯一|首")
@@ -232,7 +233,7 @@ def asked_for(question: str) -> AskedFor | None:
     """Return the unit that an answer must be whole in; None for a time, or for one of its kind.
 
     Example:
-        >>> [asked_for(question) for question in ("有哪些湖", "为何关闭", "有多深", "又叫什么")]
+        >>> [asked_for(question) for question in ("有哪些湖", "为什么东湖关闭", "有多深", "叫什么")]
         ['several', 'explanation', 'amount', 'thing']
         >>> asked_for("最大的湖叫什么")
     """

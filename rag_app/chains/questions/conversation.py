@@ -252,8 +252,8 @@ def parts_of(question: str) -> list[str]:
     part = ""
     for clause, end in CLAUSE.findall(_JOINED.sub("？", question)):
         part += clause
-        alone = "?" in end or "？" in end
-        alone = alone or bool(_ASKED.search(simplified(clause)) and not _CONDITION.search(part))
+        asks = _ASKED.search(simplified(clause)) and not _CONDITION.search(simplified(part))
+        alone = "?" in end or "？" in end or bool(asks)
         if alone and not _OPEN.search(part):
             parts.append(_AND.sub("", part))
             part = ""

@@ -312,6 +312,11 @@ def test_an_initial_ends_no_sentence() -> None:
     assert found.sentence == "It was led by Nicholas E. Golovin."
 
 
+@pytest.mark.parametrize("text", ["Store it at 25 °C. Keep it dry.", "Use 12 V. Keep it dry."])
+def test_a_unit_of_one_letter_may_end_a_sentence(text: str) -> None:
+    assert marked(text, [Citation(1, "a.txt", text)]) == text.replace(". ", ".[1] ") + "[1]"
+
+
 def test_a_span_of_days_is_written_in_two_ways() -> None:
     law = Facts.of("应当自设立之日起30日内办理登记，自6月15日起施行。")
     assert Facts.of("30天").are_in(law)

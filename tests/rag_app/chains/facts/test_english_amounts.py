@@ -58,6 +58,10 @@ def test_asked_for_a_year_the_year_is_the_answer() -> None:
     assert amount_in_english("杜甫出生于公元712年。", "Where was Du Fu born?") is None
 
 
+def test_a_decade_is_no_year() -> None:
+    assert with_english_amounts("1950年代建成") == "1950s 建成"
+
+
 def test_a_span_of_years_is_no_year() -> None:
     assert amount_in_english("300年", "How long did the dynasty last?") == "300 years"
 
