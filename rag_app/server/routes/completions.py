@@ -19,7 +19,7 @@ from rag_app.server.completions.generation import (
 from rag_app.server.completions.relay import Relay, use_content
 from rag_app.server.errors import ApiError
 from rag_app.server.event_stream import ServerSentEvents, generated_stream
-from rag_app.server.index_registry import RAG, Registry
+from rag_app.server.index_registry import LATEST, RAG, Registry
 from rag_app.server.job_records import JobRecords
 from rag_app.server.middleware.requests import DEPLOYMENT, asked_model
 from rag_app.server.queueing import GeneratedText, ServerQueues
@@ -109,7 +109,8 @@ class Answering:
         """
         model = asked_model(self._raw_request, request.model)
         if model and model.startswith(RAG):
-            model = unquote(model)  # as proxies have it that write models' ids into headers
+            # As proxies have it that write models' ids into headers.
+            model = unquote(model).removesuffix(LATEST)
         elif model and model not in ("default", self.llm_id):
             model = await asyncio.to_thread(self._registry.model_id, model)
         return request.model_copy(update={"model": model})

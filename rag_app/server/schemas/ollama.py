@@ -118,7 +118,7 @@ class CalledFunction(RequestBody):
     """A function's name and arguments, an object or JSON as OpenAI's API has it."""
 
     name: str = Field(max_length=200)
-    arguments: dict[str, Any] | str = Field(default_factory=dict)
+    arguments: Any = Field(default_factory=dict)
 
 
 class ToolCall(RequestBody):

@@ -11,7 +11,7 @@ PageNumber = Annotated[int, Path(description="1-based.", ge=1, le=1_000_000, exa
 Offset = Annotated[
     int | None,
     Query(
-        description="As a passage has it; by default the first page's.",
+        description="As a passage has it; without `start`, the first page.",
         ge=0,
         le=2**40,
         examples=[1200],

@@ -221,9 +221,10 @@ def test_what_people_ask_is_answered_from_documents(
     assert answer.json()["rag"]["answered"]
 
 
-def test_a_proxy_may_name_an_index_in_ascii(poets: Served, client: httpx.Client) -> None:
-    """Some write the names of models into headers, which hold no Chinese."""
-    answer = client.post(CHAT, json={"model": "rag:%E8%AF%97", "messages": ASKED})
+@pytest.mark.parametrize("model", ["rag:%E8%AF%97", "诗", "诗:latest", "rag:诗:latest"])
+def test_an_index_may_be_named_otherwise(model: str, poets: Served, client: httpx.Client) -> None:
+    """Proxies may write the names of models into headers, which hold no Chinese."""
+    answer = client.post(CHAT, json={"model": model, "messages": ASKED})
     assert answer.json()["rag"]["answered"]
 
 

@@ -122,6 +122,11 @@ def test_tools_and_forms(schemed: Served) -> None:
         told = client.chat("default", [*asked, answer.message, result], tools=[WEATHER])
         assert told.message.content == "晴。"
         assert schemed.model.prompts[-1].endswith("晴，二十二度")
+        faulty: Any = {"function": {"name": "get_weather", "arguments": 5}}
+        said = {"role": "assistant", "tool_calls": [faulty]}
+        body = {"model": "default", "messages": [*asked, said, result]}
+        refused = httpx.post(f"{schemed.url}/api/chat", json=body)
+        assert "a call is {id, type, function: {name, arguments}}" in refused.json()["error"]
         schemed.replies = [call("天津")]
         pieces = client.chat("default", asked, tools=[WEATHER], stream=True)
         (streamed,) = [one.message.tool_calls for one in pieces if one.message.tool_calls]
