@@ -273,8 +273,11 @@ def other_unit(question: str, answer: str) -> frozenset[str]:
         ['台']
     """
     unit = asked_unit(question)
-    given = units_of(fold(in_digits(answer))).values()
+    said = fold(in_digits(answer))
+    given = units_of(said).values()
     if unit is None or not given or any("" in units for units in given):
+        return frozenset()
+    if re.search(f"[{DIGITS}]{unit}", said):  # of one character, as in 三家: no number in digits
         return frozenset()
     units = {name.lstrip("万亿") for units in given for name in units}
     kinds = {None, _KIND_OF.get(unit)}

@@ -42,7 +42,7 @@ _ERA = re.compile("[夏商周秦汉晋隋唐宋辽金元明清][代朝]")
 _TIME = re.compile("[古近现当历同年][代期]|民国|今年")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?=年(?!代))")
 _OTHER_TIMES = re.compile(
-    "[去上前次翌明后]一?年|第二年|同[期比]|以[来后前]|[自从至到起截]|年[前后]"
+    "[去上前次翌明后]一?年|第二年|同[期比]|以[来后前]|[自从至到起截]|年[前后代]"
 )
 """With one of these a sentence speaks of other years than the one it names."""
 _AT_MOST = r"最[高多长久晚迟]|至多|上限|封顶|不[得能应可]?(?:超过|高于|多于|大于)"
