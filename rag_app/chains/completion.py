@@ -111,10 +111,12 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
 def _are_alike(asked: AskedFor, question: str, said: str, added: Iterable[str]) -> bool:
     """Return whether the items of a list that an answer is one of answer the question too.
 
-    Those do not that it names itself, nor those much longer than the one thing it asks for.
+    Those do not that it names itself, where it asks for one thing or for others than it names
+    (除了…还有哪些), nor those much longer than the one thing it asks for.
     """
     items = [item.strip(_EDGE).removesuffix("等") for part in added for item in _ITEMS.split(part)]
-    if asked in ("several", "thing") and any(len(item) > 1 and item in question for item in items):
+    asks_others = asked == "thing" or (asked == "several" and "除" in question)
+    if asks_others and any(len(item) > 1 and item in question for item in items):
         return False
     return asked != "thing" or max(map(len, items)) <= max(6, 2 * len(said))
 
