@@ -110,9 +110,10 @@ def _lines(value: Any, path: str, blobs: list[int]) -> Iterator[str]:
 
 def _is_record(value: dict[str, Any]) -> bool:
     """Return whether an object is told in one line: it is flat, and no long list of names."""
+    if any(isinstance(item, dict | list) for item in value.values()):
+        return False
     size = sum(len(key) + len(str(item)) for key, item in value.items())
-    is_list = len(value) > _MOST_FIELDS and size > CHUNK_SIZE
-    return not is_list and not any(isinstance(item, dict | list) for item in value.values())
+    return len(value) <= _MOST_FIELDS or size <= CHUNK_SIZE
 
 
 def _scalar(value: object, blobs: list[int]) -> str:
