@@ -202,9 +202,9 @@ def asks_to_compute(question: str, sentence: str = "") -> bool:
 AskedFor = Literal["several", "explanation", "amount", "thing"]
 
 _ASKS_SEVERAL = re.compile("哪些|哪[几两二三四五六七八九十]|包括什么|列举(?!一)|分别(?!.*还有)")
-_THING_ASKED = "[科形类型种名样人单属]|东西|事(?![业务先故实])"
+_THING_ASKED = "[科形类型种名样人单属事]|东西"
 _ASKS_EXPLANATION = re.compile(
-    "(?<![称译名叫作视变成改认选封分定义评荐释类化列划属聘之任升誉尊推拜转误])"
+    r"^为什么(?!\W*$)|(?<![称译名叫作视变成改认选封分定义评荐释类化列划属聘之任升誉尊推拜转误])"
     rf"为什么(?!{_THING_ASKED}|\W*$)|[是因]为什么(?!{_THING_ASKED})|为何(?!\W*$)|^(?!.*[谁哪]).*原因|何以"
 )
 _ASKS_AMOUNT = re.compile("多少|多[长高深远重宽厚久大]|几(?![乎何])")
@@ -233,7 +233,7 @@ def asked_for(question: str) -> AskedFor | None:
     """Return the unit that an answer must be whole in; None for a time, or for one of its kind.
 
     Example:
-        >>> [asked_for(question) for question in ("有哪些湖", "为什么东湖关闭", "有多深", "叫什么")]
+        >>> [asked_for(question) for question in ("有哪些湖", "为什么人会做梦", "有多深", "叫什么")]
         ['several', 'explanation', 'amount', 'thing']
         >>> asked_for("最大的湖叫什么")
     """
