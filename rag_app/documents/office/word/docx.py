@@ -29,6 +29,7 @@ from rag_app.documents.office.package import (
 )
 from rag_app.documents.office.symbol_fonts import symbol, symbols
 from rag_app.documents.office.word.alternative_chunks import text_of_chunk
+from rag_app.documents.office.word.bindings import Bindings
 from rag_app.documents.office.word.changes import accepted, field_value
 from rag_app.documents.office.word.fields import without_field_codes
 from rag_app.documents.office.word.styles import (
@@ -87,11 +88,12 @@ class _Document:
         """Texts that can't be seen."""
         self.part = part
         self.targets = package.targets(part)
+        self.bindings = Bindings(package, part)
         root = package.tree(part)
         if root is None:
             msg = "it has no main part"
             raise ValueError(msg)
-        self.root = _final(root)
+        self.root = self._final(root)
         self.numbering = Numbering(self._related("numbering"))
         self.styles = styles_by_id(self._related("styles"))
         self.notes = {
@@ -130,7 +132,11 @@ class _Document:
         except XMLSyntaxError:
             self.unread["damaged parts"] += 1
             return None
-        return None if root is None else _final(root)
+        return None if root is None else self._final(root)
+
+    def _final(self, root: Element) -> Element:
+        """Return a part as it is shown: its changes accepted, its fields and controls filled."""
+        return accepted(without_field_codes(self.bindings.filled(root)))
 
     def _margin(self, kind: str) -> Iterator[str]:
         """Yield what is on top or at the bottom of every page, each once."""
@@ -363,11 +369,6 @@ _READERS: dict[str, Callable[[_Document, Element, int], str]] = {
     tag("w:pict"): _Document._frame,
     tag("w:object"): _Document._frame,
 }
-
-
-def _final(root: Element) -> Element:
-    """Return a part as it is shown: its changes accepted, without the codes of its fields."""
-    return accepted(without_field_codes(root))
 
 
 def _by_id(root: Element | None, kind: str) -> dict[str, Element]:

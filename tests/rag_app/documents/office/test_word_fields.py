@@ -1,3 +1,6 @@
+import zipfile
+from io import BytesIO
+
 import pytest
 
 from rag_app.documents.office.word.docx import read_docx
@@ -70,6 +73,46 @@ def test_equations_in_codes(instruction: str, right: str) -> None:
 
 def test_equations_without_end_are_bounded() -> None:
     assert len(eq_text(r"\f(" * 10_000)) < 1000
+
+
+def _bound(store: str, path: str, shown: str, kind: str = "<w:text/>") -> str:
+    names = "xmlns:n='urn:x' xmlns:dc='http://purl.org/dc/elements/1.1/'"
+    bound = f'<w:dataBinding w:prefixMappings="{names}" w:xpath="{path}" w:storeItemID="{store}"/>'
+    properties = f"<w:sdtPr><w:showingPlcHdr/>{bound}{kind}</w:sdtPr>"
+    return f"<w:sdt>{properties}<w:sdtContent>{run(shown)}</w:sdtContent></w:sdt>"
+
+
+def test_controls_show_the_data_that_a_program_put_into_a_template() -> None:
+    related = (
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        '<Relationship Id="rId1" Type="x/customXmlProps" Target="props.xml"/></Relationships>'
+    )
+    described = (
+        '<ds:item xmlns:ds="http://schemas.openxmlformats.org/officeDocument/2006/customXml" '
+        'ds:itemID="{A1}"/>'
+    )
+    parts = {
+        "customXml/item1.xml": '<c:deal xmlns:c="urn:x"><c:buyer>北辰 钢构</c:buyer></c:deal>',
+        "customXml/props.xml": described,
+        "customXml/_rels/item1.xml.rels": related,
+    }
+    buyer = "/n:deal[1]/n:buyer[1]"
+    body = _bound("{a1}", buyer, "单击此处输入文字")
+    body += _bound("{a1}", "/n:deal[1]/n:lost[1]", "，如旧")
+    body += _bound("{a1}", buyer, "，选", "<w:dropDownList/>")
+    body += _bound("{a1}", f"{buyer}[count(//*)>0]", "，完")  # a path that may take long
+    text = read_docx(word_file(f"<w:p>{body}</w:p>", parts), "a.docx").text
+    assert text == "北辰 钢构，如旧，选，完"
+
+
+def test_controls_show_the_properties_of_the_document() -> None:
+    title = _bound("{6C3C8BC8-F283-45AE-878A-BAB7291924A1}", "/properties[1]/dc:title[1]", "[标题]")
+    file = BytesIO(word_file(f"<w:p>{title}</w:p>"))
+    with zipfile.ZipFile(file, "a") as archive:
+        names = 'xmlns:dc="http://purl.org/dc/elements/1.1/"'
+        core = f"<properties {names}><dc:title>供货合同</dc:title></properties>"
+        archive.writestr("docProps/core.xml", core)
+    assert read_docx(file.getvalue(), "a.docx").text == "供货合同"
 
 
 def test_the_looks_of_styles_count_for_their_runs() -> None:
