@@ -303,6 +303,13 @@ def test_an_amount_without_its_unit_is_in_a_text() -> None:
     assert [Facts.of(one).are_in(text) for one in answers] == [True, True, True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("text", "held"), [("任先生签字", False), ("升任经理", True), ("一位女士来过", True)]
+)
+def test_a_title_alone_is_no_name(text: str, held: bool) -> None:
+    assert Facts.of(text).are_in(Facts.of("王先生签字")) is held
+
+
 def test_an_initial_ends_no_sentence() -> None:
     text = "It was led by Nicholas E. Golovin. St. Johns River is long."
     cited = [Citation(1, "a.txt", text)]
