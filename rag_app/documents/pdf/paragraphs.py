@@ -13,9 +13,10 @@ from rag_app.documents.pdf.tables.ruled_tables import Table
 from rag_app.documents.structure import is_title
 from rag_app.documents.text import HAN, SENTENCE_END
 
-LEADERS = re.compile(r"\s*(?:[.·•․‥…。]\s?){6,}\s*(?=\S)")
+_LEADER = r"(?:[.·•․‥…。]\s?)"
+LEADERS = re.compile(rf"\s*{_LEADER}{{6,}}\s*(?=\S)")
 """What leads from a heading to its page in a table of contents."""
-_ENTRY = re.compile(LEADERS.pattern + r"(?:[A-Z]?-?\d[\d-]*|[ivxlc]+)\s*$")
+_ENTRY = re.compile(rf"{_LEADER}{{6}}\s*(?:[A-Z]?-?\d[\d-]*|[ivxlc]+)\s*$")
 _FULL = 0.8
 """Share of a column's width above which a line was broken by the width alone."""
 _FULL_SENTENCE = 0.95
@@ -186,7 +187,8 @@ def _fills(line: Fragment, block: Block, share: float) -> bool:
 
 
 def _is_open(line: Fragment, block: Block) -> bool:
-    return _fills(line, block, _FULL) and not SENTENCE_END.search(line.text)
+    ends = SENTENCE_END.search(line.text) or _is_entry(line)
+    return _fills(line, block, _FULL) and not ends
 
 
 def without_footnotes(

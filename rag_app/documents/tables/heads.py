@@ -92,7 +92,7 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
         ):
             stop += 1
         start = at
-        while start and _is_over(body[start - 1], body[start]):
+        while start and _is_over(body, start):
             if start > 1 and _is_laid_out_alike(body[start - 2], body[start - 1]):
                 break  # rows of a form
             start -= 1
@@ -119,7 +119,7 @@ def _is_among_rows(body: Sequence[Row], at: int) -> bool:
         )
         and not is_row_of_form(above)
         and not is_row_of_fields(above)
-        and not _is_over(above, row)
+        and not _is_over(body, at)
     )
 
 
@@ -326,11 +326,12 @@ def _is_across(row: Row) -> bool:
     return len(once) < len(row) and is_row_of_fields(row)
 
 
-def _is_over(above: Row, below: Row) -> bool:
-    """Return whether a row may be the upper one of a head."""
+def _is_over(body: Sequence[Row], at: int) -> bool:
+    """Return whether the row above one may be the upper one of a head."""
+    above, below = body[at - 1 : at + 1]
     if _goes_down(above, below):
         return not is_row_of_form(above)
-    if is_labels(above) and not below[0] and _is_under(above, below):  # units
+    if is_labels(above) and not below[0] and _is_under(body, at):  # units
         return not is_row_of_form(above)
     names = is_labels(above) or all(map(_YEAR.fullmatch, filled_cells(above)))
     is_of_form = is_row_of_form(above) or is_row_of_fields(above)
@@ -357,10 +358,13 @@ def _is_merged_down(body: Sequence[Row], at: int) -> bool:
     )
 
 
-def _is_under(above: Row, below: Row) -> bool:
-    """Return whether each cell of a row is under one of the row above, not conversely."""
-    columns = [{at for at, cell in enumerate(row) if cell} for row in (below, above)]
-    return columns[0] <= columns[1]
+def _is_under(body: Sequence[Row], at: int) -> bool:
+    """Return whether each cell of a row is under one of the row above, not conversely.
+
+    Only the first two rows of a table whose next row has a name may fill the same columns.
+    """
+    below, above = ({at for at, cell in enumerate(row) if cell} for row in (body[at], body[at - 1]))
+    return below < above or (below == above and at == 1 and any(body[at + 1][:1]))
 
 
 def _is_dated(above: Row, below: Row) -> bool:

@@ -464,3 +464,15 @@ def test_what_stands_under_each_name_of_a_column_belongs_to_it() -> None:
     rows = [["营业收入", "366.1", "258.2"], ["净利润", "150.5", "31.9"]]
     first = "营业收入; 第一季度/（1-3月份）: 366.1; 第二季度/（4-6月份）: 258.2"
     assert next(table_lines([*head, *rows])) == first
+
+
+def test_rows_without_names_keep_their_texts_below_the_names_of_columns() -> None:
+    rows = [["", "产品", "库存"], ["", "电脑", "缺货"], ["", "手机", "3"], ["", "平板", "8"]]
+    assert list(table_lines(rows)) == [
+        "产品: 电脑; 库存: 缺货",
+        "产品: 手机; 库存: 3",
+        "产品: 平板; 库存: 8",
+    ]
+    head = [["地区", "产品", "库存"], ["北区", "电脑", "缺货"]]
+    grouped = [*head, ["", "手机", "缺货"], ["", "平板", "停产"], ["南区", "耳机", "5"]]
+    assert "地区: 南区; 产品: 耳机; 库存: 5" in list(table_lines([*grouped, ["", "键盘", "7"]]))

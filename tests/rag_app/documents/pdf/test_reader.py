@@ -110,6 +110,12 @@ def test_parts_of_a_high_bracket_are_no_vertical_writing() -> None:
     assert read(page).text.startswith("The sum of both is shown in the next line.")
 
 
+def test_the_last_entry_of_a_page_does_not_go_on_in_the_first_of_the_next() -> None:
+    entries = [f"{at}.1 {name}{'.' * 40}{at}" for at, name in enumerate("阀管泵炉", 1)]
+    pages = (partial(lines, texts=entries[:2]), partial(lines, texts=entries[2:]))
+    assert "2.1 管 … 2\n\n3.1 泵 … 3" in read(*pages).text
+
+
 def test_a_letter_that_leans_over_the_space_before_it_leaves_it_there() -> None:
     def page(canvas: Canvas) -> None:
         end = 60 + canvas.stringWidth("the timing of", "Times-Italic", 12)
