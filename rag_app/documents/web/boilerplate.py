@@ -22,8 +22,10 @@ _ARTICLE_SHARE = 0.75
 """Share of a page's sentences that are below its title."""
 _LEAST_LINKS, _LINKED_SHARE = 6, 0.8
 """Links of a menu, and the share of its text that they have."""
+_MOST_OF_LINK = 24
+"""Bytes of a link of a menu in the mean: about 8 Han characters or 4 words; titles have more."""
 _HEADINGS = re.compile(r"h[1-6]")
-_KEPT = ["th", "dt"]
+_LABELLED, _KEPT = {"table", "dl"}, ["th", "dt"]
 """What no menu holds: names of columns, and labels."""
 _SAYS = re.compile(rf"{_SENTENCE.pattern}|\d{{4}}|@")
 """What says something beside links: sentences, days, whom to call."""
@@ -129,12 +131,13 @@ def _menus(tag: Tag, sizes: dict[int, _Size]) -> Iterator[Tag]:
     """Yield the largest lists of links in a tag, or itself where it is one."""
     if _is_menu(tag, sizes.get(id(tag), _Size())):
         yield tag
-        return
-    for child in tag.children:
-        if isinstance(child, Tag):
-            yield from _menus(child, sizes)
+    elif tag.name not in _LABELLED or tag.find(_KEPT) is None:
+        for child in tag.children:
+            if isinstance(child, Tag):
+                yield from _menus(child, sizes)
 
 
 def _is_menu(tag: Tag, size: _Size) -> bool:
     linked = size.links >= _LEAST_LINKS and size.linked >= _LINKED_SHARE * size.text
+    linked = linked and size.linked <= _MOST_OF_LINK * size.links
     return linked and not size.prose and tag.find(_KEPT) is None and tag.find(href=_FILE) is None

@@ -4,6 +4,7 @@ import pytest
 
 from rag_app.documents.web.html import page_markdown
 
+NOTICES = "".join(f"<li><a href=/{n}>关于第{n}项工作的通知</a></li>" for n in range(6))
 PROSE = "<p>水泵每周检查一次，发现漏水立即上报，并在记录上签名。</p>" * 10
 CHANNELS = ("首页", "新闻", "体育", "娱乐", "科技", "财经")
 MENU = "".join(f"<li><a href=/{name}>{name}</a></li>" for name in CHANNELS)
@@ -67,4 +68,9 @@ def test_annexes_days_and_labels_above_a_title_are_read() -> None:
     assert "附件5" in text
     assert "机型: 泵2; 报告: 2.0" in text
     assert "栏目" in text
+    assert "财经" in text.partition("栏目")[2].partition("2026-03-02 /")[0]
     assert "2026-03-02 /" in text
+
+
+def test_titles_of_other_pages_above_an_article_are_read() -> None:
+    assert "第5项" in of_site(f"<ul>{NOTICES}</ul><div><h1>规程</h1>{PROSE}</div>")
