@@ -41,14 +41,22 @@ _LIMITS = {"max_tokens", "max_completion_tokens"}
 _SYSTEM = ("system", "developer")
 _CONVERSATION = r"(?:the|this|our|a)\ (?:chat|conversation|discussion|thread)\b"
 _TITLE = "(?:标题|名字|名称)"
-_DIGEST = r"\A(?=.{0,300}\b(?:summari|summary|title|descri|extract|continuing|generating)).{0,250}"
-_SUMMARIZE = r"\A.{0,250}\bsummar(?:y\ of|i[sz]e)\ "
+_CHAT = "(?:会话|对话|聊天)"
+_DIGESTS = "summari|summary|title|descri|extract|continuing|generating"
+_DIGEST = rf"\A.{{0,250}}\b(?:{_DIGESTS})[^.;!?\n]{{0,100}}"
+_SUMMARIZE = r"\A.{0,250}\b(?:summary\ of|summari[sz]e)\ "
+_STATED = r"(?![^.。:：;；!！\n]{0,200}[?？])"
+"""What people ask about such a thing is a question."""
 _TASKS = re.compile(
     rf"""
     \A\s*\#{{3}}\s*Task:.*(?:<chat_history>
         |\#{{3}}\s*(?:Chat\ History|Output|Guidelines|Instructions))
     | <chat_?history>
-    | \A(?:Please\ )?(?:generate|provide|write|create)\ a\ (?:concise|short|brief).{{0,80}}\ title
+    | \AAvailable\ Tools:.*\bJSON\b{_STATED}
+    | \AYou\ have\ been\ provided\ with\ a\ set\ of\ responses\ from\ various\ models\b
+    | \AYour\ task\ is\ to\ reflect\ the\ speaker's\b.{{0,60}}\bemoji\b
+    | (?:
+      \A(?:Please\ )?(?:generate|provide|write|create)\ a\ (?:concise|short|brief).{{0,80}}\ title
     | \A.{{0,100}}\b(?:generate|provide|write|create|give|reply\ with)\ an?\b
         .{{0,60}}\btitle\b.{{0,60}}\b{_CONVERSATION}
     | \A.{{0,100}}\bsummari[sz]e\ {_CONVERSATION}.{{0,30}}\btitle\b
@@ -58,11 +66,11 @@ _TASKS = re.compile(
     | \A(?:Please\ )?(?:generate|provide|write|create)\ an?\b.{{0,30}}\bsummary\ of\ (?:this|our)
         \ (?:chat|conversation)\b
     | {_DIGEST}\b(?:conversation|chat)(?:\ history)?\ (?:so\ far|above|below)\b
+    | {_DIGEST}\bconversations?\ between\ (?:the\ )?user\ and\ (?:the\ |an\ )?(?:AI\ )?assistant\b
     | {_SUMMARIZE}(?:\w+\ )?following\ (?:conversation|chat)\b
     | {_SUMMARIZE}the\ (?:lines\ of\ )?(?:conversation|chat)(?:\ history)?\ provided\b
         (?!\ (?:by|for|in|with)\b)
     | \A.{{0,250}}\bsummary\ for\ continuing\ (?:this|our|the)\ (?:conversation|chat)\b
-    | {_DIGEST}\bconversations?\ between\ (?:the\ )?user\ and\ (?:the\ |an\ )?(?:AI\ )?assistant\b
     | \A.{{0,80}}\bsummari[sz](?:es|ing)\ (?:\w+\ )?(?:conversations|chat\ history)\b
     | \A.{{0,60}}\bsummari[sz]e\b.{{0,80}}\bprompt\ for\ future\ context\b
     | \A.{{0,300}}\bstandalone\ (?:question|query|queries)\b
@@ -70,15 +78,15 @@ _TASKS = re.compile(
         (?:question|query)\b
     | \bpredict\ the\ \w+\ most\ likely\ questions\ that\ human\ would\ ask\b
     | \A.{{0,60}}\bdecompose\ the\ user's\ input\b
-    | \AAvailable\ Tools:.*\bJSON\b
-    | \AYou\ have\ been\ provided\ with\ a\ set\ of\ responses\ from\ various\ models\b
-    | \AYour\ task\ is\ to\ reflect\ the\ speaker's\b.{{0,60}}\bemoji\b
     | \ABased\ on\ the\ chat\ history,\ give\ this\ conversation\ a\ name
-    | \A[^：。]{{0,40}}(?:总结|概括|生成|起)[^：。]{{0,30}}(?:会话|对话|聊天)[^：。]{{0,60}}{_TITLE}
-    | \A[^：。]{{0,40}}(?:会话|对话|聊天)[^：。]{{0,20}}(?:总结|概括|生成|起)[^：。]{{0,20}}{_TITLE}
-    | \A[^：]{{0,40}}(?:总结|概括)(?:以下|上述|上面的)(?:会话|对话|聊天)
+    | \A[^：。]{{0,40}}(?:总结|概括|生成|起)[^：。，]{{0,30}}{_CHAT}[^：。，]{{0,20}}
+        (?:，[并请]?(?:将其|为其|用|以|给|生成|起|取|返回|输出)[^：。，]{{0,40}})?{_TITLE}
+    | \A[^：。]{{0,40}}{_CHAT}[^：。，]{{0,20}}(?:总结|概括|生成|起)[^：。，]{{0,20}}{_TITLE}
+    | \A[^：]{{0,40}}(?:总结|概括)(?:以下|上述|上面的){_CHAT}
+        (?:记录|历史|内容|片段)?(?![^\W的中里并])
     | \A.{{0,20}}返回这句话的简要主题
     | \A.{{0,100}}引导我继续提问
+    ){_STATED}
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
