@@ -324,7 +324,7 @@ class OpenReader:
         cells: list[str] = []
         beside = 0  # cells to come that the last one covers
         for cell in row.iterchildren(tag("table:table-cell"), tag("table:covered-table-cell")):
-            times = min(whole(cell, "table:number-columns-repeated", 1), MAX_SPAN)
+            times = min(whole(cell, "table:number-columns-repeated", 1) or 1, MAX_SPAN)
             if cell.tag == tag("table:table-cell"):
                 text = self._cell(cell)
                 cells += [text] * (times if text else min(times, _MOST_EMPTY))
