@@ -347,8 +347,12 @@ def _goes_down(above: Row, below: Row) -> bool:
 def _is_merged_down(body: Sequence[Row], at: int) -> bool:
     """Return whether a cell above a row goes on in it, and ends there or in the next row.
 
-    One that stands beside more rows, or beside the last one, names these, not a column.
+    One that stands beside more rows, or beside the last one, names these, not a column; so does
+    the first one of a list in a form whose other names are of one column each.
     """
+    in_form = at > 1 and len(filled_cells(cells_once(body[at - 2]))) > 1
+    if in_form and _names_rows(body[at - 1], body[at]):
+        return False
     below = body[at + 1 : at + _DEEPEST_HEAD]
     return any(
         isinstance(cell, Continued)
@@ -356,6 +360,12 @@ def _is_merged_down(body: Sequence[Row], at: int) -> bool:
         and any(len(row) <= column or not isinstance(row[column], Continued) for row in below)
         for column, (label, cell) in enumerate(zip(body[at - 1], body[at], strict=False))
     )
+
+
+def _names_rows(above: Row, below: Row) -> bool:
+    """Return whether only the first cell of a row goes on below, and none goes on beside it."""
+    goes_on = [at for at, cell in enumerate(below) if isinstance(cell, Continued)]
+    return goes_on == [0] and not any(isinstance(cell, (Covered, Continued)) for cell in above)
 
 
 def _is_under(body: Sequence[Row], at: int) -> bool:

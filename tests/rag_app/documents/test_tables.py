@@ -402,6 +402,17 @@ def test_rows_that_go_down_all_along_are_no_head() -> None:
     assert len(list(table_lines(rows))) == 3
 
 
+@pytest.mark.parametrize("entries", [1, 2, 3])
+def test_the_name_beside_a_list_in_a_form_is_no_part_of_its_head(entries: int) -> None:
+    name = Continued("工作经历")
+    rows = [["姓名", "张三", "性别", "男"], ["学历", "本科", "年龄", "30"]]
+    rows += [["工作经历", "起止", "单位", "职务"]]
+    rows += [[name, f"201{at}-201{at + 1}", "东湖公司", "职员"] for at in range(entries)]
+    lines = list(table_lines([*rows, ["电话", "123", "邮箱", "a@b.c"]]))
+    assert lines[2] == "工作经历; 起止: 2010-2011; 单位: 东湖公司; 职务: 职员"
+    assert len(lines) == entries + 3
+
+
 def test_rows_far_below_have_the_head_of_those_above(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_MOST_CELLS", 10)
     rows = [["门店", "销售额"], *([f"第{n}店", str(n)] for n in range(50))]

@@ -82,6 +82,13 @@ def test_cells_merged_both_ways_stand_once_in_each_row() -> None:
     )
 
 
+def test_a_cell_that_is_repeated_no_times_stands_once() -> None:
+    spans = 'table:number-columns-repeated="0" table:number-columns-spanned="2"'
+    row = f"<table:table-cell {spans}><text:p>甲</text:p></table:table-cell>"
+    row = f"<table:table-row>{row}<table:covered-table-cell/></table:table-row>"
+    assert read_odf(odf("text", f"<table:table>{row}</table:table>"), "a.odt").text == "甲"
+
+
 def test_numbers_begin_where_an_item_says_and_look_as_libreoffice_writes_them() -> None:
     level = '<text:list-level-style-number text:level="{}" style:num-format="1" {}/>'
     form = "xmlns:loext='urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0'"
