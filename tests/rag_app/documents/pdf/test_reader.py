@@ -125,6 +125,16 @@ def test_a_letter_that_leans_over_the_space_before_it_leaves_it_there() -> None:
     assert read(page).text == "the timing of flow reductions"
 
 
+def test_an_exponent_beside_an_index_is_no_word_of_its_own() -> None:
+    def page(canvas: Canvas) -> None:
+        end = 60 + canvas.stringWidth("the HCO", "Times-Roman", 12)
+        lines(canvas, ["the HCO"], font="Times-Roman")
+        lines(canvas, ["3"], x=end + 0.4, y=778, size=6, font="Times-Roman")
+        lines(canvas, ["–"], x=end + 3.8, y=785, size=6, font="Times-Roman")
+
+    assert read(page).text == "the HCO3–"
+
+
 def test_what_is_filled_into_a_form_stands_in_its_fields() -> None:
     def page(canvas: Canvas) -> None:
         lines(canvas, ["Name:", "City:", "I agree"], font="Helvetica", leading=40)
