@@ -148,7 +148,7 @@ def _denies_matter(question: str, sentence: str) -> bool:
     """Return whether a sentence says no to a question, not only to a way of what it asks about.
 
     What says how something must be done allows it; a no in a later clause is then one to something
-    else, unless that clause has words of the question.
+    else, unless that clause has a character of the question beside those of any no.
 
     Example:
         >>> rule = "叠放时必须使用连接架，不可颠倒。"
@@ -158,10 +158,10 @@ def _denies_matter(question: str, sentence: str) -> bool:
     sentence = fold(sentence)
     if (required := _REQUIRES.search(sentence)) is None:
         return denies(sentence)
-    asked = set(content_terms(question))
+    asked = set("".join(content_terms(question))) - set("不可能得")
     before, after = sentence[: required.start()], sentence[required.end() :]
     denying = (clause for clause in re.split("[,;]", after) if denies(clause))
-    return denies(before) or any(asked & set(content_terms(clause)) for clause in denying)
+    return denies(before) or any(asked & set(clause) for clause in denying)
 
 
 def _says_yes_or_no(question: str, said: str) -> bool:

@@ -240,14 +240,20 @@ class Nearness(DocumentEmbeddings):
 
 
 @pytest.mark.parametrize(
-    ("question", "denied"),
+    ("question", "text", "denied"),
     [
-        ("干衣机能叠放在洗衣机上面吗？", False),
-        ("叠放的干衣机可以颠倒吗？", True),
+        (
+            "干衣机能不能叠放在洗衣机上面？",
+            "干衣机叠放在洗衣机上面时，必须使用连接架，不可颠倒。",
+            False,
+        ),
+        ("叠放的干衣机可以颠倒吗？", "干衣机叠放时，必须使用连接架，不可颠倒。", True),
+        ("考场内可以用手机吗？", "手机在考场内必须关机，一律不准使用。", True),
     ],
 )
-def test_a_no_to_how_something_is_done_is_none_to_doing_it(question: str, denied: bool) -> None:
-    text = "干衣机叠放在洗衣机上面时，必须使用连接架，两台机器不可颠倒。"
+def test_a_no_to_how_something_is_done_is_none_to_doing_it(
+    question: str, text: str, denied: bool
+) -> None:
     assert is_denied(question, [Citation(1, "手册.txt", text)]) is denied
 
 
