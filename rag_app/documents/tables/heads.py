@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, starmap
 from statistics import median
 
 from rag_app.documents.tables.cells import (
@@ -43,7 +43,7 @@ _RECURRING = 2
 _DEEPEST_HEAD = 3
 """Rows of a head."""
 _MOST_STATED = 4
-"""Rows of the head of a statement; more above its last one are rows of a form."""
+"""Rows of the head of a statement; more above its last one are of a form, if no cell goes down."""
 _FEW_ROWS = 12
 """Rows of a table in which one such row is enough."""
 _MOST_PAIRS = 40
@@ -96,9 +96,14 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
             if start > 1 and _is_laid_out_alike(body[start - 2], body[start - 1]):
                 break  # rows of a form
             start -= 1
-        return (stop - 1 if stop - start > _MOST_STATED else start), stop
+        return (stop - 1 if _are_of_form(body[start:stop]) else start), stop
     notes = int(_is_note_over(body))
     return notes, notes + _first_head(body[notes:])
+
+
+def _are_of_form(head: Sequence[Row]) -> bool:
+    """Return whether the rows of a head, but the last, are too many for one in which none go on."""
+    return len(head) > _MOST_STATED and not any(starmap(_goes_down, pairwise(head)))
 
 
 def _is_among_rows(body: Sequence[Row], at: int) -> bool:

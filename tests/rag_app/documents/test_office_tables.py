@@ -186,6 +186,16 @@ from rag_app.documents.tables.cells import Continued, Covered
             id="a list of persons below many rows of a form",
         ),
         pytest.param(
+            [["项", "上", Covered("上"), "下", Covered("下")],
+             [Continued("项"), "Q1", "Q2", "Q3", "Q4"],
+             [Continued("项"), "实", "实", "实", "计"],
+             [Continued("项"), "初", "末", "初", "末"],
+             [Continued("项"), *["元"] * 4],
+             ["费", "1", "2", "3", "4"]],
+            ["项: 费; 上/Q1/实/初/元: 1; 上/Q2/实/末/元: 2; 下/Q3/实/初/元: 3; 下/Q4/计/末/元: 4"],
+            id="a head of five rows",
+        ),
+        pytest.param(
             [["类别", "品种", "产地"], ["水果", "苹果", "烟台"], [Continued("水果"), "梨", "砀山"],
              [Continued("水果"), "桃", "阳山"], [Continued("水果"), "枣", "沧州"]],
             ["类别: 水果; 品种: 苹果; 产地: 烟台", "类别: 水果; 品种: 梨; 产地: 砀山",
