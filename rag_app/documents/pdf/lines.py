@@ -287,7 +287,7 @@ def _is_space(before: Char, char: Char, tracking: float) -> bool:
     if written:
         return gap > tracking - _WORD_GAP
     guessed = char.spaced is Space.GUESSED and not tracking
-    alike = char.size == before.size and abs(char.bottom - before.bottom) < _RAISED * char.size
+    alike = char.size == before.size and _level(before, char)
     least = _GUESSED_GAP if alike else _WORD_GAP / 2
     return gap > tracking + _WORD_GAP or (guessed and gap > least)
 
