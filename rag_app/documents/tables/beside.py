@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from itertools import groupby, zip_longest
 
-from rag_app.documents.tables.cells import VALUE, Row, filled_cells
-from rag_app.documents.tables.heads import DATE, column_names, has_values_below, head_rows
-
-_SAMPLE = 200
-"""Rows by which it is judged what columns hold."""
+from rag_app.documents.tables.cells import SAMPLE, VALUE, Row, filled_cells
+from rag_app.documents.tables.heads import column_names, has_values_below, head_rows
+from rag_app.documents.tables.periods import DATE
 
 
 def side_by_side(body: Sequence[Row]) -> list[list[Row]]:
@@ -89,7 +87,7 @@ def columns_of_lists(head: list[str], rows: Sequence[Row]) -> list[slice]:
         names = [head[start + 1 : start + size] for start in starts]
         if width % size or not all(head) or any(other != names[0] for other in names):
             continue
-        parts = [[row[start : start + size] for row in rows[:_SAMPLE]] for start in starts]
+        parts = [[row[start : start + size] for row in rows[:SAMPLE]] for start in starts]
         if all(map(_has_names, parts)):
             return [slice(start, start + size) for start in starts]
     return [slice(0, None)]

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 
 Row = Sequence[str]
 
+SAMPLE = 200
+"""Rows by which it is judged what columns hold."""
 MOST_SPAN = 1000
 """Columns (HTML's own limit) or rows that a cell may cover."""
 
@@ -33,6 +35,11 @@ class Continued(str):
     """
 
     __slots__ = ()
+
+
+def goes_on(text: str, cell: str) -> bool:
+    """Return whether a cell is one that a merged cell with that text covers below its first."""
+    return isinstance(cell, Continued) and cell == text
 
 
 VALUE = re.compile(

@@ -7,6 +7,7 @@ from statistics import median
 
 from rag_app.documents.tables.cells import (
     NOTED,
+    SAMPLE,
     TOTAL,
     VALUE,
     Continued,
@@ -14,30 +15,25 @@ from rag_app.documents.tables.cells import (
     Row,
     cells_once,
     filled_cells,
+    goes_on,
 )
 from rag_app.documents.tables.forms import (
     is_form,
     is_row_of_fields,
     is_row_of_form,
 )
+from rag_app.documents.tables.periods import (
+    PERIOD,
+    YEAR,
+    is_calendar,
+    is_counted,
+    is_ordered,
+    is_period,
+    is_periods,
+    without_days,
+)
 from rag_app.documents.text import HAN_CHARACTER
 
-_YEAR = re.compile(
-    r"(?:FY|Q[1-4]\s*)?(?:19|20)\d\d(?:年|年度|Q[1-4]|H[12]|E|A)?|\d{1,2}[月日]|[1-4]季度"
-)
-"""What looks like a value and may name a column all the same."""
-_PERIOD = re.compile(
-    r"(?:19|20)\d\d\s?[-/年]\s?\d{1,2}\s?(?:[-/月]\s?\d{1,2}\s?日?|月)?|(?:19|20)\d\d\.\d{1,2}\.\d{1,2}"
-    r"|(?:(?:19|20)\d\d\s?年\s?)?\d{1,2}\s?月?\s?[-–—~至]\s?\d{1,2}\s?月"
-    r"|(?:19|20)\d\d\s?[-–—]\s?(?:19|20)\d\d\s?(?:年度?)?"
-)
-"""A date or span of months, as balance sheets have them over columns: two or more in a row."""
-DATE = re.compile(r"(?:(?:19|20)\d\d[-/年])?(\d{1,2})[-/月](\d{1,2})日?|((?:19|20)\d\d)年?")
-"""A month and day, or a year."""
-_FEWEST_DAYS = 7
-"""Numbers that follow each other, as those of days, above which they may name columns."""
-_FEWEST_COUNTED = 3
-"""Numbers from 1 on that name all columns but the first."""
 _RECURRING = 2
 """Rows below that say the same in a column as the first one, which then is not a head."""
 _DEEPEST_HEAD = 3
@@ -55,8 +51,6 @@ _SHORT_NAME = 4
 _WORD = re.compile(r"[A-Za-z]+")
 _SEARCHED = 30
 """Rows in which the head of a table is looked for."""
-_SAMPLE = 200
-"""Rows below by which a column is judged."""
 _MOSTLY = 0.8
 
 
@@ -79,7 +73,7 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
     if all(map(is_row_of_form, body)):
         return 0, 0
     for at in range(min(len(body) - 1, _SEARCHED)):
-        dated = _is_calendar(body, at) or _is_periods(body, at) or (not at and _is_counted(body))
+        dated = is_calendar(body, at) or is_periods(body, at) or (not at and is_counted(body))
         if not dated and not (is_labels(body[at]) and has_values_below(body, at)):
             continue
         if is_row_of_form(body[at]):
@@ -128,66 +122,18 @@ def _is_among_rows(body: Sequence[Row], at: int) -> bool:
     )
 
 
-def _is_calendar(body: Sequence[Row], at: int) -> bool:
-    """Return whether a row is days that follow each other, or years, above columns of others."""
-    first, *dates = body[at] or [""]
-    found = [DATE.fullmatch(date) for date in dates]
-    if len(found) < 2 or VALUE.fullmatch(first):
-        return False
-    days = [(int(match[1]), int(match[2])) for match in found if match and match[1]]
-    years = [int(match[3]) for match in found if match and match[3]]
-    if len(days) == len(found):
-        rising = all(_is_next_day(day, after) for day, after in pairwise(days))
-    else:
-        rising = len(years) == len(found) and not first and years == sorted(set(years))
-    below = [cell for row in body[at + 1 : at + 1 + _SAMPLE] for cell in row[1:] if cell]
-    return rising and not any(map(DATE.fullmatch, below))
-
-
-def _is_counted(body: Sequence[Row]) -> bool:
-    """Return whether the first row names its columns 1, 2, 3, as months or lessons."""
-    first, *numbers = body[0] or [""]
-    counted = len(numbers) >= _FEWEST_COUNTED and list(map(str, range(1, len(numbers) + 1)))
-    return bool(first) and not VALUE.fullmatch(first) and numbers == counted
-
-
-def _is_periods(body: Sequence[Row], at: int) -> bool:
-    """Return whether a row is nothing but years, dates or months above columns of other values."""
-    first, *periods = body[at] or [""]
-    if first or len(set(periods)) < 2 or not all(map(is_period, periods)):
-        return False
-    below = [cell for row in body[at + 1 : at + 1 + _SAMPLE] for cell in row[1:] if cell]
-    return any(map(VALUE.fullmatch, below)) and not any(map(is_period, below))
-
-
-def is_period(cell: str) -> bool:
-    """Return whether a cell is a year, a date or a span of months."""
-    return bool(_YEAR.fullmatch(cell) or _PERIOD.fullmatch(cell))
-
-
-def _is_ordered(periods: list[str]) -> bool:
-    """Return whether dates rise or fall, as those over columns do and values hardly ever."""
-    numbers = [tuple(map(int, re.findall(r"\d+", period))) for period in periods]
-    return numbers in (sorted(numbers), sorted(numbers, reverse=True))
-
-
-def _is_next_day(day: tuple[int, int], after: tuple[int, int]) -> bool:
-    """Return whether a month and day follow others, in the same month or as the first of one."""
-    return after in {(day[0], day[1] + 1), (day[0] % 12 + 1, 1)}
-
-
 def _first_head(body: Sequence[Row]) -> int:
     """Return how many of the first rows are a head, where no values below tell."""
     if len(body) > 2 and _is_dated(*body[:2]):
         return 2
     if not body or not is_labels(body[0]) or is_form(body):
         return 0
-    if any(map(_PERIOD.fullmatch, body[0])):  # what begins and ends
+    if any(map(PERIOD.fullmatch, body[0])):  # what begins and ends
         return 0
     over_others = next((rows for rows in (2, 3) if _is_merged_head(body, rows)), 0)
     if over_others or not _is_distinct(body[0]) or _is_pairs(body) or _recurs(body):
         return over_others
-    merged = [_goes_down(above, below) for above, below in pairwise(body[:_SAMPLE])]
+    merged = [_goes_down(above, below) for above, below in pairwise(body[:SAMPLE])]
     return 2 if len(body) > 2 and merged[0] and not any(merged[1:]) else 1
 
 
@@ -196,7 +142,7 @@ def _is_note_over(body: Sequence[Row]) -> bool:
     if len(body) < 3:
         return False
     notes, head, *below = body
-    width = max(map(len, body[:_SAMPLE]))
+    width = max(map(len, body[:SAMPLE]))
     full = len(filled_cells(cells_once(head))) == width == len(head)
     beside = any(cell and at < len(notes) and notes[at] for at, cell in enumerate(head))
     return (
@@ -205,7 +151,7 @@ def _is_note_over(body: Sequence[Row]) -> bool:
         and len(filled_cells(notes)) < width
         and is_labels(head)
         and _is_distinct(head)
-        and all(len(row) == width and row[0] for row in below[:_SAMPLE])
+        and all(len(row) == width and row[0] for row in below[:SAMPLE])
     )
 
 
@@ -236,10 +182,10 @@ def _recurs(body: Sequence[Row]) -> bool:
 
     So is one that goes on beside rows below: a photo's. What has names may have one for names.
     """
-    below = [row for row in body[1 : 1 + _SAMPLE] if list(row) != list(body[0])]
+    below = [row for row in body[1 : 1 + SAMPLE] if list(row) != list(body[0])]
     for at, cell in enumerate(body[0]):
         cells = [row[at] for row in below if at < len(row)]
-        beside = sum(isinstance(each, Continued) and each == cell for each in cells)
+        beside = sum(goes_on(cell, each) for each in cells)
         if cell and beside > 1 and beside >= min(_DEEPEST_HEAD, len(below)):
             return True
         cells = [each for each in cells if not isinstance(each, (Continued, Covered))]
@@ -278,35 +224,26 @@ def _is_merged_head(body: Sequence[Row], rows: int) -> bool:
 
 def is_labels(row: Row) -> bool:
     """Return whether all cells of a row may be names of columns."""
-    values = _without_days(filled_cells(row))
+    values = without_days(filled_cells(row))
     if len(set(values)) < 2 or all(map(VALUE.fullmatch, values)):
         return False
     notes = list(map(NOTED.fullmatch, values))
     if notes[0] and 2 * sum(map(bool, notes)) > len(notes):  # 姓名：王五 | 工号：1034
         return False
-    periods = list(dict.fromkeys(value for value in values if _PERIOD.fullmatch(value)))
-    named = periods if len(periods) > 1 and _is_ordered(periods) else []
+    periods = list(dict.fromkeys(value for value in values if PERIOD.fullmatch(value)))
+    named = periods if len(periods) > 1 and is_ordered(periods) else []
     return all(
         len(value) <= _LONG_LABEL
-        and (not VALUE.fullmatch(value) or value in named or _YEAR.fullmatch(value))
+        and (not VALUE.fullmatch(value) or value in named or YEAR.fullmatch(value))
         for value in values
     )
-
-
-def _without_days(values: list[str]) -> list[str]:
-    """Return what is in a row besides the days of a month: ``1 2 3 …``, which name columns."""
-    days = [value for value in values if value.isdecimal() and len(value) < 3]
-    first = int(days[0]) if days else 0
-    if len(days) < _FEWEST_DAYS or days != [str(first + at) for at in range(len(days))]:
-        return values
-    return [value for value in values if value not in days] + [f"{day}日" for day in days]
 
 
 def has_values_below(body: Sequence[Row], at: int) -> bool:
     """Return whether a column below a row of labels holds values."""
     below = [
         row
-        for row in body[at + 1 : at + 1 + _SAMPLE]
+        for row in body[at + 1 : at + 1 + SAMPLE]
         if (len(set(row)) > 1 or len(row) < 2)
         and not TOTAL.fullmatch("".join(row[:1]))
         and not _is_across(row)
@@ -338,15 +275,14 @@ def _is_over(body: Sequence[Row], at: int) -> bool:
         return not is_row_of_form(above)
     if is_labels(above) and not below[0] and _is_under(body, at):  # units
         return not is_row_of_form(above)
-    names = is_labels(above) or all(map(_YEAR.fullmatch, filled_cells(above)))
+    names = is_labels(above) or all(map(YEAR.fullmatch, filled_cells(above)))
     is_of_form = is_row_of_form(above) or is_row_of_fields(above)
     return names and not is_of_form and _spans(above, below)
 
 
 def _goes_down(above: Row, below: Row) -> bool:
     """Return whether a cell of a row goes on in the row below, as those of heads in two rows do."""
-    cells = zip(above, below, strict=False)
-    return any(isinstance(cell, Continued) and cell == label for label, cell in cells)
+    return any(starmap(goes_on, zip(above, below, strict=False)))
 
 
 def _is_merged_down(body: Sequence[Row], at: int) -> bool:
@@ -360,8 +296,7 @@ def _is_merged_down(body: Sequence[Row], at: int) -> bool:
         return False
     below = body[at + 1 : at + _DEEPEST_HEAD]
     return any(
-        isinstance(cell, Continued)
-        and cell == label
+        goes_on(label, cell)
         and any(len(row) <= column or not isinstance(row[column], Continued) for row in below)
         for column, (label, cell) in enumerate(zip(body[at - 1], body[at], strict=False))
     )
@@ -369,8 +304,8 @@ def _is_merged_down(body: Sequence[Row], at: int) -> bool:
 
 def _names_rows(above: Row, below: Row) -> bool:
     """Return whether only the first cell of a row goes on below, and none goes on beside it."""
-    goes_on = [at for at, cell in enumerate(below) if isinstance(cell, Continued)]
-    return goes_on == [0] and not any(isinstance(cell, (Covered, Continued)) for cell in above)
+    continued = [at for at, cell in enumerate(below) if isinstance(cell, Continued)]
+    return continued == [0] and not any(isinstance(cell, (Covered, Continued)) for cell in above)
 
 
 def _is_under(body: Sequence[Row], at: int) -> bool:

@@ -4,14 +4,14 @@ from rag_app.documents.tables.cells import (
     NOTED,
     TOTAL,
     VALUE,
-    Continued,
     Covered,
     Row,
     cells_once,
     filled_cells,
+    goes_on,
 )
 from rag_app.documents.tables.forms import is_row_of_fields, is_row_of_form, plain_lines
-from rag_app.documents.tables.heads import is_period
+from rag_app.documents.tables.periods import is_period
 
 _FAR_ACROSS = 3
 """Columns that the first cell of a row covers besides its own where it only names the row."""
@@ -42,7 +42,7 @@ def named_row(head: Row, row: Row) -> str:
 
 
 def _named(name: str, cell: str) -> str:
-    beside = isinstance(cell, Continued) and cell == name  # of all rows that it stands beside
+    beside = goes_on(name, cell)  # of all rows that it stands beside
     return f"{name}: {cell}" if name and not beside else cell
 
 
