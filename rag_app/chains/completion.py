@@ -155,13 +155,13 @@ def _denies_matter(question: str, sentence: str) -> bool:
         >>> _denies_matter("两台机器可以叠放吗？", rule), _denies_matter("可以颠倒吗？", rule)
         (False, True)
     """
-    sentence = fold(sentence)
-    if (required := _REQUIRES.search(sentence)) is None:
-        return denies(sentence)
+    folded = fold(sentence)
+    required = _REQUIRES.search(folded)
+    if required is None or _DENIES.search(folded, 0, required.start()):
+        return _DENIES.search(folded) is not None
     asked = set("".join(content_terms(question))) - set("不可能得")
-    before, after = sentence[: required.start()], sentence[required.end() :]
-    denying = (clause for clause in re.split("[,;]", after) if denies(clause))
-    return denies(before) or any(asked & set(clause) for clause in denying)
+    denying = filter(_DENIES.search, re.split("[,;]", folded[required.end() :]))
+    return any(asked & set(clause) for clause in denying)
 
 
 def _says_yes_or_no(question: str, said: str) -> bool:
