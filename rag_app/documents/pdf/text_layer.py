@@ -74,7 +74,7 @@ def page_characters(page: PdfPage) -> PageCharacters:
     return found
 
 
-def _on_page(chars: Sequence[Char], box: tuple[float, float, float, float]) -> Iterator[Char]:
+def _on_page(chars: Sequence[Char], box: Box) -> Iterator[Char]:
     """Yield what the page shows, and what goes on from it beyond the edge of the paper."""
     left, bottom, right, top = box
     before: Char | None = None

@@ -112,8 +112,9 @@ def _is_record(value: dict[str, Any]) -> bool:
     """Return whether an object is told in one line: it is flat, and no long list of names."""
     if any(isinstance(item, dict | list) for item in value.values()):
         return False
-    size = sum(len(key) + len(str(item)) for key, item in value.items())
-    return len(value) <= _MOST_FIELDS or size <= CHUNK_SIZE
+    if len(value) <= _MOST_FIELDS:
+        return True
+    return sum(len(key) + len(str(item)) for key, item in value.items()) <= CHUNK_SIZE
 
 
 def _scalar(value: object, blobs: list[int]) -> str:
