@@ -94,5 +94,4 @@ def __getattr__(name: str) -> Any:
         if name in names:
             module = import_module(f"{__name__}.{home}")
             return getattr(module, _NAMES_AT_HOME.get(name, name))
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

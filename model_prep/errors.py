@@ -41,8 +41,7 @@ def permitted(kind: type[Exception]) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        msg = f"{error.filename} can't be read ({error.strerror})"
-        raise kind(msg) from error
+        raise kind(f"{error.filename} can't be read ({error.strerror})") from error
 
 
 class ModelPrepError(Exception):

@@ -92,11 +92,9 @@ def read_json(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise CheckpointError(_why_unread(file, error)) from error
     except (ValueError, RecursionError) as error:
-        msg = f"{file} is damaged; get it again"
-        raise CheckpointError(msg) from error
+        raise CheckpointError(f"{file} is damaged; get it again") from error
     if not isinstance(content, dict):
-        msg = f"{file} holds no names and values; get it again"
-        raise CheckpointError(msg)
+        raise CheckpointError(f"{file} holds no names and values; get it again")
     return content
 
 

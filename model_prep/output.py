@@ -31,8 +31,7 @@ def check_output(folder: Path, needed: int) -> None:
         DiskSpaceError: the disk is too full.
     """
     if folder.exists() and not folder.is_dir():
-        msg = f"{folder} is a file; name a folder for the output"
-        raise OutputError(msg)
+        raise OutputError(f"{folder} is a file; name a folder for the output")
     if folder.is_dir() and any(path.name != PARTIAL for path in folder.iterdir()):
         msg = f"{folder} is not empty; name another folder for the output, or delete it"
         raise OutputError(msg)
@@ -174,11 +173,10 @@ def require_space(folder: Path, needed: int, *, remedy: str = _PULL_REMEDY) -> N
     """
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE_BYTES:
-        msg = (
+        raise DiskSpaceError(
             f"{(needed + _SPARE_BYTES) / 1e9:.2f} GB are needed and the disk of {_shown(folder)} "
             f"has {free / 1e9:.2f} GB free; {remedy}"
         )
-        raise DiskSpaceError(msg)
 
 
 def cannot_write(folder: Path, error: OSError) -> PullError | DiskSpaceError:

@@ -188,19 +188,16 @@ class Settings(BaseModel):
     @classmethod
     def _names_a_folder(cls, value: str) -> str:
         if not value.strip() or "\0" in value:
-            msg = "the index has no name; give one, or a folder"
-            raise ValueError(msg)
+            raise ValueError("the index has no name; give one, or a folder")
         if not is_encodable(value):
-            msg = "the name is not valid text; give another"
-            raise ValueError(msg)
+            raise ValueError("the name is not valid text; give another")
         return value
 
     @field_validator("llm", "embedding")
     @classmethod
     def _names_a_model(cls, value: str) -> str:
         if not value.strip():
-            msg = "the name is empty; give a model or leave it out"
-            raise ValueError(msg)
+            raise ValueError("the name is empty; give a model or leave it out")
         return value
 
     @field_validator("lora", "within", mode="before")
@@ -209,8 +206,7 @@ class Settings(BaseModel):
         if not isinstance(value, list):
             return value
         if info.field_name == "within" and len(value) > 1:
-            msg = "one path is taken; name a folder or a glob that means all"
-            raise ValueError(msg)
+            raise ValueError("one path is taken; name a folder or a glob that means all")
         if not all(isinstance(path, str) for path in value):
             raise ValueError("must be paths")
         return ",".join(value) or None
@@ -220,16 +216,14 @@ class Settings(BaseModel):
     def _is_a_store(cls, value: str) -> str:
         kind, _, uri = value.partition(":")
         if value != "local" and not (kind == "milvus" and uri):
-            msg = "give local, or milvus: with a URI"
-            raise ValueError(msg)
+            raise ValueError("give local, or milvus: with a URI")
         return value
 
     @field_validator("llm_api_key", "api_key")
     @classmethod
     def _no_blank_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().strip():
-            msg = "the key is empty; give one or leave it out"
-            raise ValueError(msg)
+            raise ValueError("the key is empty; give one or leave it out")
         return value
 
     @field_validator("llm_api_key")
@@ -237,8 +231,7 @@ class Settings(BaseModel):
     def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
         key = value.get_secret_value().strip() if value else ""
         if not (key.isascii() and key.isprintable()):
-            msg = "the key holds characters that no key has; copy it again"
-            raise ValueError(msg)
+            raise ValueError("the key holds characters that no key has; copy it again")
         return SecretStr(key) if value else None
 
     @model_validator(mode="after")
@@ -317,15 +310,13 @@ def _of_file() -> dict[str, Any]:
         msg = f"{_FILE} can't be read ({error.strerror}); correct or remove it"
         raise SettingsError(msg) from error
     except UnicodeDecodeError as error:
-        msg = f"{_FILE} is not UTF-8; save it in that encoding"
-        raise SettingsError(msg) from error
+        raise SettingsError(f"{_FILE} is not UTF-8; save it in that encoding") from error
     import tomllib
 
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        msg = f"{_FILE} is not TOML: {error}"
-        raise SettingsError(msg) from error
+        raise SettingsError(f"{_FILE} is not TOML: {error}") from error
 
 
 def _one_line(error: ValidationError, flags: Collection[str]) -> str:

@@ -119,8 +119,7 @@ class EnginePlace:
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.is_ours:
-            msg = f"{self.folder} is somebody else's"
-            raise PermissionError(msg)
+            raise PermissionError(f"{self.folder} is somebody else's")
         self.folder.chmod(0o700)
 
 

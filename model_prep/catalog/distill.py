@@ -95,13 +95,11 @@ def _encoder_folder(encoder: str | Path) -> Path:
     folder = find_pulled(str(encoder)) or Path(encoder).expanduser().resolve()
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():
-            msg = (
+            raise PullError(
                 f"{folder} holds no encoder: it has no {name}; name a model of `model-prep models`"
             )
-            raise PullError(msg)
     if is_static(folder):
-        msg = f"{folder} is a static model already; name the encoder that it is to be of"
-        raise PullError(msg)
+        raise PullError(f"{folder} is a static model already; name the encoder that it is to be of")
     return folder
 
 

@@ -95,10 +95,9 @@ class E5File:
         elements = math.prod(shape)
         if tensor is None or tensor.elements != elements:
             found = "none" if tensor is None else f"one of {tensor.elements} weights"
-            msg = (
+            raise ChecksumError(
                 f"{self._file} should hold a tensor {name} of {elements} weights, it holds {found}"
             )
-            raise ChecksumError(msg)
         blocks, rest = divmod(elements, _BLOCK)
         expected = {_FLOAT32: elements * 4, _Q4_0: blocks * _BLOCK_BYTES}.get(tensor.dtype)
         if tensor.size != expected or (rest and tensor.dtype == _Q4_0):

@@ -77,8 +77,7 @@ def _needed_files(source: HubSource) -> tuple[str, list[_File]]:
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or []}
     wanted = _choose(set(siblings), source)
     if not wanted:
-        msg = f"it holds no {source.file or _WEIGHTS}"
-        raise FileNotFoundError(msg)
+        raise FileNotFoundError(f"it holds no {source.file or _WEIGHTS}")
     files = [_file(siblings[name], source) for name in sorted(wanted)]
     return info.sha or source.revision, files
 

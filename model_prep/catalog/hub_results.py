@@ -51,8 +51,7 @@ def push_to_hub(path: str | Path, repo: str) -> str:
     path = Path(path)
     _require_name(repo)
     if not path.exists():
-        msg = f"{path} does not exist, so it can't be pushed"
-        raise PushError(msg)
+        raise PushError(f"{path} does not exist, so it can't be pushed")
     with _push_errors(repo):
         api = _api()
         url = api.create_repo(repo, private=True, exist_ok=True)

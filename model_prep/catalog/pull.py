@@ -94,8 +94,7 @@ def find_pulled(name: str) -> Path | None:
     if find(name) is None:
         return None
     if not is_pulled(name):
-        msg = f"{name} is not here yet; run: model-prep pull {name}"
-        raise PullError(msg)
+        raise PullError(f"{name} is not here yet; run: model-prep pull {name}")
     return model_path(name)
 
 
@@ -132,8 +131,7 @@ def pull(
     report = progress or (lambda *_: None)
     sources = [candidate for candidate in entry.sources if source in (None, candidate.kind)]
     if not sources:
-        msg = f"{entry.name} has no source {source!r}; leave out --source"
-        raise PullError(msg)
+        raise PullError(f"{entry.name} has no source {source!r}; leave out --source")
     try:
         if not is_pulled(name, folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -157,11 +155,10 @@ def quantize_folder(folder: Path) -> Path:
     from model_prep.catalog.onnx_encoder import supports, write_graph
 
     if not supports(folder):
-        msg = (
+        raise PullError(
             f"{folder} is not a BERT encoder with float32 weights in model.safetensors, and is "
             "run by sentence-transformers; leave out --onnx"
         )
-        raise PullError(msg)
     try:
         return write_graph(folder, "int8")
     except OSError as error:
@@ -201,10 +198,9 @@ def _locked(entry: ModelEntry, folder: Path, progress: Progress) -> Iterator[Non
 def _make(entry: ModelEntry, sources: list[ModelSource], folder: Path, progress: Progress) -> None:
     place, partial = folder / entry.name, folder / f".{entry.name}{PARTIAL}"
     if place.exists() and not manifest_of(place).exists():
-        msg = (
+        raise PullError(
             f"{place} is there but is not a complete {entry.name}; move or delete it, or use --dir"
         )
-        raise PullError(msg)
     try:
         model, source = _first_that_works(entry, sources, partial, progress)
         _put_in_place(model, place, source)

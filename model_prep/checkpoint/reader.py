@@ -137,8 +137,7 @@ def open_checkpoint(path: Path, *, adapter: bool = False) -> Checkpoint:
             anything else than named tensors.
     """
     if not path.exists():
-        msg = f"there is no {path}; check the path"
-        raise CheckpointError(msg)
+        raise CheckpointError(f"there is no {path}; check the path")
     found = _find(path, adapter) if path.is_dir() else path
     if isinstance(found, list):
         return Checkpoint(found)
@@ -195,11 +194,10 @@ def _numbered_shards(folder: Path) -> list[Path]:
         count = max(int(number[2]) for number in numbers if number)
         if len(held) < count:
             missing = next(number for number in range(1, count + 1) if number not in held)
-            msg = (
+            raise CheckpointError(
                 f"{folder} has {len(held)} of {count:,} shards and no index; number {missing:05} "
                 "is the first that is missing: get them"
             )
-            raise CheckpointError(msg)
         return files
     return []
 
@@ -225,11 +223,10 @@ def _indexed(index: Path) -> Checkpoint:
     held = {name: file.name for name, file in checkpoint.places.items()}
     if unlike := sorted(name for name in held | places if held.get(name) != places.get(name)):
         said, found = places.get(unlike[0], "none"), held.get(unlike[0], "none")
-        msg = (
+        raise CheckpointError(
             f"{index} and its files disagree: {unlike[0]} should be in {said}, and is in "
             f"{found} ({len(unlike)} such); get all of them again"
         )
-        raise CheckpointError(msg)
     return checkpoint
 
 
@@ -268,15 +265,13 @@ def _is_safetensors(file: Path) -> bool:
         msg = f"{file} can't be read ({error.strerror}); check the path and the disk"
         raise CheckpointError(msg) from error
     if start == _POINTER:
-        msg = (
+        raise CheckpointError(
             f"{file} is only a pointer of Git LFS, without the weights; get them with: git lfs "
             f"pull, or download the file itself"
         )
-        raise CheckpointError(msg)
     named_so = file.suffix == ".safetensors"
     if named_so and start.startswith(_ZIP):
-        msg = f"{file} is a file of torch.save, not safetensors; rename it to .bin"
-        raise CheckpointError(msg)
+        raise CheckpointError(f"{file} is a file of torch.save, not safetensors; rename it to .bin")
     return named_so or start[8:9] == b"{"
 
 
@@ -287,11 +282,10 @@ def _safetensors(file: Path) -> Iterator[tuple[TensorInfo, "_Read"]]:
     for name in opened.offset_keys():
         part = opened.get_slice(name)
         if _UNREADABLE_TYPES.match(part.get_dtype()):
-            msg = (
+            raise CheckpointError(
                 f"{file} holds {name} as {part.get_dtype()}: its weights are quantized; use the "
                 "model in float16, bfloat16 or float32 that it was made from"
             )
-            raise CheckpointError(msg)
         info = TensorInfo(name, part.get_dtype(), tuple(part.get_shape()))
         yield info, partial(opened.get_tensor, name)
 

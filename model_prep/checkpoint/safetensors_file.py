@@ -103,8 +103,7 @@ def read_safetensors_header(file: Path) -> tuple[dict[str, Any], int]:
                 raise ValueError("the length of its header is impossible")
             header = dict(json.loads(data.read(length)))
         except (struct.error, TypeError) as error:
-            msg = f"{file} has no header"
-            raise ValueError(msg) from error
+            raise ValueError(f"{file} has no header") from error
     header.pop("__metadata__", None)
     return header, 8 + length
 

@@ -51,8 +51,7 @@ class TensorInfo:
 
     def __post_init__(self) -> None:
         if self.dtype not in _DTYPES:
-            msg = f"tensors of type {self.dtype} can't be read or written"
-            raise ValueError(msg)
+            raise ValueError(f"tensors of type {self.dtype} can't be read or written")
 
     @property
     def size(self) -> int:

@@ -18,8 +18,7 @@ def __getattr__(name: str) -> Any:
         from model_prep.cli.commands import app
 
         return app
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> None:

@@ -50,8 +50,7 @@ def parse_size(text: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?B|)", text.strip().upper())
     size = int(float(found[1]) * _UNITS[found[2]]) if found else 0
     if size < 1:
-        msg = f"{text!r} is not a size; write it as 5GB, 500MB or 2GiB"
-        raise UsageError(msg)
+        raise UsageError(f"{text!r} is not a size; write it as 5GB, 500MB or 2GiB")
     return size
 
 

@@ -32,8 +32,7 @@ def is_similar(text: str, others: Sequence[str], similarity: float) -> bool:
         from rapidfuzz import process
         from rapidfuzz.distance import Indel
     except ImportError as error:
-        msg = "crawl needs rapidfuzz; run: pip install 'rag-app[train]'"
-        raise CrawlError(msg) from error
+        raise CrawlError("crawl needs rapidfuzz; run: pip install 'rag-app[train]'") from error
     compare = Indel.normalized_similarity
     return process.extractOne(text, others, scorer=compare, score_cutoff=similarity) is not None
 
@@ -82,11 +81,10 @@ class ItemFilter:
         if len(self._empty_replies) >= _MOST_EMPTY_REPLIES:
             reasons = sum(self._empty_replies, Counter[str]()).most_common()
             listed = ", ".join(f"{count} × {reason}" for reason, count in reasons)
-            msg = (
+            raise CrawlError(
                 f"{_MOST_EMPTY_REPLIES} replies in a row gave nothing to keep ({listed}); try "
                 "another --model, more --topics, fewer --items, or a higher --similarity"
             )
-            raise CrawlError(msg)
 
     def _sorted(self, reply: str | None, prompt: Prompt) -> tuple[list[Item], Counter[str]]:
         """Return the items to keep, and how many others there were, by reason."""

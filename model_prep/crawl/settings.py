@@ -70,11 +70,9 @@ class CrawlOptions:
             msg = f"{self.base_url!r} is not an address; --base-url takes one such as {BASE_URL}"
             raise UsageError(msg)
         if self.api_key is not None and not self.api_key.strip():
-            msg = "the API key is empty; give one, or leave --api-key out"
-            raise UsageError(msg)
+            raise UsageError("the API key is empty; give one, or leave --api-key out")
         if self.api_key and not (self.api_key.isascii() and self.api_key.isprintable()):
-            msg = "the API key holds characters that no key has; copy it again"
-            raise UsageError(msg)
+            raise UsageError("the API key holds characters that no key has; copy it again")
 
     @property
     def server(self) -> str:

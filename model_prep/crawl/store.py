@@ -88,11 +88,10 @@ class ItemsFile(Generic[Kept]):
         begun = line.rstrip(b"\0")
         beginning = self._form.beginning
         if line.endswith(b"\n") or not (begun.startswith(beginning) or beginning.startswith(begun)):
-            msg = (
+            raise OutputError(
                 f"line {number} of {self._path} is not {self._form.what}; "
                 "correct it, or name another file"
             )
-            raise OutputError(msg)
         self.cut_off = len(line)
         self._file.truncate(os.fstat(self._file.fileno()).st_size - len(line))
 
@@ -136,8 +135,7 @@ def open_lines(path: Path, form: LineFormat[Kept]) -> Iterator[ItemsFile[Kept]]:
     """
     path = path.resolve()  # so that two names of one file have one lock
     if path.exists() and not path.is_file():
-        msg = f"{path} is a folder or a device; name a file for the items"
-        raise OutputError(msg)
+        raise OutputError(f"{path} is a folder or a device; name a file for the items")
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)

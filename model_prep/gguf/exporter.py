@@ -102,8 +102,7 @@ def export_gguf(
     """
     if quantize not in get_args(Quantization):
         known = ", ".join(get_args(Quantization))
-        msg = f"quantization {quantize!r} is not known; choose one of {known}"
-        raise ExportError(msg)
+        raise ExportError(f"quantization {quantize!r} is not known; choose one of {known}")
     require_quantizer(quantize)
     folder = Path(folder).expanduser()
     target = Path(target) if target else _default_target(folder.resolve(), quantize)
@@ -162,8 +161,7 @@ def _plan(
 
 def _require_new(target: Path) -> None:
     if target.exists():
-        msg = f"{target} exists; delete it, or name another file with --output"
-        raise OutputError(msg)
+        raise OutputError(f"{target} exists; delete it, or name another file with --output")
 
 
 def _check_room(target: Path, size: int) -> None:
@@ -277,11 +275,10 @@ def _encode(rows: "torch.Tensor", tensor: _Tensor, padding: int) -> bytes:
     low, high = torch.aminmax(rows)  # NaN where any weight is
     limit = torch.finfo(torch.float16).max
     if not (-limit <= low.item() and high.item() <= limit):
-        msg = (
+        raise ExportError(
             f"{tensor.source.name} holds a weight that is not a number or beyond float16 "
             f"(±{limit:,.0f}), so nothing was exported; see: model-prep verify"
         )
-        raise ExportError(msg)
     halves = tensor.type == gguf.GGMLQuantizationType.F16
     values = rows.to(torch.float16 if halves else torch.float32)
     if tensor.source.head_dim:

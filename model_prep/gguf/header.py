@@ -90,8 +90,7 @@ def read_gguf_header(path: Path) -> GgufHeader:
                     _OTHER_FORMATS[magic] for magic in _OTHER_FORMATS if begin.startswith(magic)
                 )
                 usual = "is not a GGUF file; a model is one, or a Hugging Face folder"
-                msg = f"{path} {next(other, usual)}"
-                raise CheckpointError(msg)
+                raise CheckpointError(f"{path} {next(other, usual)}")
             _require_version(path, begin[4:8])
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 values, end = _Reader(data).header()
@@ -101,8 +100,7 @@ def read_gguf_header(path: Path) -> GgufHeader:
         msg = f"{path} does not exist; `model-prep models` lists what can be pulled"
         raise CheckpointError(msg) from error
     except OSError as error:
-        msg = f"{path} can't be read ({error.strerror or error})"
-        raise CheckpointError(msg) from error
+        raise CheckpointError(f"{path} can't be read ({error.strerror or error})") from error
     except (struct.error, ValueError, IndexError) as error:
         raise _truncated(path) from error
     raise _truncated(path)
@@ -122,8 +120,7 @@ def read_model_header(path: Path) -> GgufHeader:
     if not reason and not header.values.get("tokenizer.ggml.tokens"):
         reason = "holds no tokenizer; get a complete model"
     if reason:
-        msg = f"{path} {reason}"
-        raise CheckpointError(msg)
+        raise CheckpointError(f"{path} {reason}")
     return header
 
 

@@ -84,8 +84,7 @@ def import_gguf(
 def _file(model: str | Path) -> Path:
     entry = find(str(model))
     if entry and not entry.file:
-        msg = f"{model} is not a GGUF file but a folder already; use it as it is"
-        raise UsageError(msg)
+        raise UsageError(f"{model} is not a GGUF file but a folder already; use it as it is")
     path = find_pulled(str(model)) or Path(model).expanduser()
     if not path.is_file():
         what = "is not a file" if path.exists() else "does not exist"
@@ -100,8 +99,7 @@ def _open(path: Path) -> "GGUFReader":
     try:
         return GGUFReader(path)
     except PermissionError as error:
-        msg = f"{path} can't be read ({error.strerror})"
-        raise CheckpointError(msg) from error
+        raise CheckpointError(f"{path} can't be read ({error.strerror})") from error
     except Exception as error:  # whatever a damaged or hostile file makes the library raise
         msg = f"{path} is not a GGUF file, or is damaged ({first_line(error)}); get it again"
         raise CheckpointError(msg) from error
@@ -115,11 +113,10 @@ def _value(reader: "GGUFReader", name: str, default: Any = None) -> Any:
 def _model_config(reader: "GGUFReader", path: Path) -> ModelConfig:
     model_type, pre = _value(reader, "general.architecture"), _value(reader, "tokenizer.ggml.pre")
     if model_type != "qwen2" or pre != "qwen2":
-        msg = (
+        raise CheckpointError(
             f"{path} holds a model of kind {model_type} with a tokenizer of kind {pre}; only "
             "Qwen2's files hold all that a folder needs. Use the folder that the file was made of"
         )
-        raise CheckpointError(msg)
     try:
         return ModelConfig(
             hidden_size=int(_value(reader, "qwen2.embedding_length")),

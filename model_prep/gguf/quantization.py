@@ -119,11 +119,10 @@ def _quantize_chunk() -> Any:
 
         function = ctypes.CDLL(xllamacpp.xllamacpp.__file__).ggml_quantize_chunk
     except (ImportError, OSError, AttributeError) as error:
-        msg = (
+        raise ExportError(
             "K-quants are written by llama.cpp, and the xllamacpp that is installed here does not "
             "offer that; choose --quantize q8_0 or q4_0"
-        )
-        raise ExportError(msg) from error
+        ) from error
     function.argtypes = [
         ctypes.c_int, ctypes.POINTER(ctypes.c_float), ctypes.c_void_p,
         *[ctypes.c_int64] * 3, ctypes.c_void_p,

@@ -115,11 +115,10 @@ def read_llama_vocabulary(folder: Path, rows: int) -> Vocabulary:
     file = folder / "tokenizer.model"
     model = read_sentencepiece(file)
     if not model.is_llama:
-        msg = (
+        raise ExportError(
             f"{file} is not of LLaMA's kind (BPE with bytes for what is unknown, text unchanged), "
             "and llama.cpp would not split text as it does; so it was not exported"
         )
-        raise ExportError(msg)
     added = added_tokens(folder)
     count = max([len(model.pieces) - 1, *added]) + 1
     _require_rows(file, count - unused_pads(file), rows)
@@ -212,11 +211,10 @@ def read_bpe_vocabulary(folder: Path, rows: int) -> Vocabulary:
         msg = f"{file} is missing or damaged; put the model's own tokenizer there"
         raise TokenizerError(msg) from error
     if kind != "BPE" or known is None or known[1] != unmerged:
-        msg = (
+        raise ExportError(
             f"{file} is not Qwen2's or LLaMA 3's, and llama.cpp would split text otherwise; it was "
             "not exported"
         )
-        raise ExportError(msg)
     pre, _ = known
     _require_rows(file, count, rows)
     types = dict.fromkeys(tokens, TokenType.NORMAL) | {
@@ -260,8 +258,7 @@ def _first_id(file: Path) -> int:
 
 def _require_rows(file: Path, count: int, rows: int) -> None:
     if count > rows:
-        msg = (
+        raise ExportError(
             f"{file} has {count:,} tokens and the model {rows:,} embeddings: they do not belong "
             "together; put the model's own tokenizer there"
         )
-        raise ExportError(msg)

@@ -68,10 +68,9 @@ def load_model(
             "--dtype": dtype != "auto", "--alpha": alpha != 1,
         }  # fmt: skip
         if given := [name for name, value in folders_only.items() if value]:
-            msg = (
+            raise GenerateError(
                 f"{given[0]} is for a Hugging Face folder, and {path} is a GGUF file; leave it out"
             )
-            raise GenerateError(msg)
         from model_prep.inference.llamacpp_model import GgufModel
 
         return GgufModel(path, context_length, only_cpu=only_cpu)
@@ -94,8 +93,7 @@ def _model_path(base_model: str | Path) -> Path:
     if path.is_dir() or path.suffix.lower() == ".gguf":
         return path
     what = "is neither a folder nor a .gguf file" if path.exists() else "does not exist"
-    msg = f"{path} {what}; --base-model takes a Hugging Face folder or a GGUF file"
-    raise GenerateError(msg)
+    raise GenerateError(f"{path} {what}; --base-model takes a Hugging Face folder or a GGUF file")
 
 
 def hub_folder(path: Path) -> Path:
@@ -212,8 +210,7 @@ def converse(
         GenerateError: ``history`` without ``with_prompt``, or an input is too long.
     """
     if history and not with_prompt:
-        msg = "--history needs --with-prompt, which separates the turns of a chat"
-        raise GenerateError(msg)
+        raise GenerateError("--history needs --with-prompt, which separates the turns of a chat")
     messages: Messages = []
     while text := read():
         prompt = as_prompt(text, with_prompt=with_prompt)

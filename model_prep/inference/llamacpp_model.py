@@ -67,11 +67,10 @@ class GgufModel:
         try:
             self._server = start_server(params)
         except (RuntimeError, ValueError, MemoryError) as error:
-            msg = (
+            raise GenerateError(
                 f"llama.cpp can't load {path} ({error}): the file is damaged or cut short, or the "
                 "memory is too small; try a smaller --context-length"
-            )
-            raise GenerateError(msg) from error
+            ) from error
 
     def complete(
         self,
@@ -133,8 +132,7 @@ def _events(handle: Callable[..., Any], request: dict[str, Any]) -> Iterator[dic
     try:
         while (event := events.get()) is not _END:
             if isinstance(event, BaseException):
-                msg = f"llama.cpp failed ({event})"
-                raise GenerateError(msg) from event
+                raise GenerateError(f"llama.cpp failed ({event})") from event
             yield event
     finally:
         cancelled.set()
@@ -144,13 +142,11 @@ def _events(handle: Callable[..., Any], request: dict[str, Any]) -> Iterator[dic
 def _text(event: dict[str, Any]) -> str:
     if error := event.get("error"):
         if error.get("type") == "exceed_context_size_error":
-            msg = (
+            raise GenerateError(
                 f"a prompt has {error.get('n_prompt_tokens')} tokens and the context "
                 f"{error.get('n_ctx')}; raise --context-length or shorten it"
             )
-            raise GenerateError(msg)
-        msg = f"llama.cpp refused a prompt ({error.get('message', error)})"
-        raise GenerateError(msg)
+        raise GenerateError(f"llama.cpp refused a prompt ({error.get('message', error)})")
     choices = event.get("choices") or [{}]
     text: str = choices[0].get("text") or choices[0].get("delta", {}).get("content") or ""
     return text

@@ -34,19 +34,17 @@ def placement(
     import torch
 
     if only_cpu and gpus:
-        msg = "--only-cpu and --gpus contradict each other; leave one out"
-        raise GenerateError(msg)
+        raise GenerateError("--only-cpu and --gpus contradict each other; leave one out")
     if load_in_8bit and load_in_4bit:
         msg = "--load-in-8bit and --load-in-4bit contradict each other; leave one out"
         raise GenerateError(msg)
     numbers = [] if only_cpu else _gpu_numbers(gpus)
     if not numbers:
         if load_in_8bit or load_in_4bit:
-            msg = (
+            raise GenerateError(
                 "8-bit and 4-bit loading needs a GPU; on a CPU use a quantized GGUF file, as "
                 "`model-prep export-gguf --quantize q8_0` writes it"
             )
-            raise GenerateError(msg)
         return {"dtype": torch.float32 if dtype == "auto" else getattr(torch, dtype)}
     half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     kind = half if dtype == "auto" else getattr(torch, dtype)
@@ -78,12 +76,10 @@ def _gpu_numbers(wanted: str | None) -> list[int]:
     try:
         numbers = [int(part) for part in wanted.split(",") if part.strip()]
     except ValueError as error:
-        msg = f"--gpus takes numbers such as 0,1, not {wanted!r}"
-        raise GenerateError(msg) from error
+        raise GenerateError(f"--gpus takes numbers such as 0,1, not {wanted!r}") from error
     missing = [number for number in numbers if not 0 <= number < count]
     if missing:
-        msg = f"there is no GPU {missing[0]}: PyTorch can use {count} here"
-        raise GenerateError(msg)
+        raise GenerateError(f"there is no GPU {missing[0]}: PyTorch can use {count} here")
     return numbers
 
 
@@ -110,9 +106,8 @@ def require_memory(
     )
     available = psutil.virtual_memory().available
     if needed > available:
-        msg = (
+        raise GenerateError(
             f"the weights need {needed / 1e9:.1f} GB as {str(options['dtype'])[6:]} and "
             f"{available / 1e9:.1f} GB of memory are free; use {remedy}a quantized GGUF file, "
             "as `model-prep export-gguf --quantize q8_0` writes it, or a smaller model"
         )
-        raise GenerateError(msg)

@@ -39,8 +39,7 @@ def read_prompts(file: Path) -> list[str]:
         raise GenerateError(msg) from error
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not numbered:
-        msg = f"{file} holds no prompts; write one on each line"
-        raise GenerateError(msg)
+        raise GenerateError(f"{file} holds no prompts; write one on each line")
     if file.suffix.lower() == ".jsonl":
         return [_prompt(line, f"line {number} of {file}") for number, line in numbered]
     return [line.rstrip("\r") for _, line in numbered]
@@ -118,8 +117,7 @@ class PredictionsFile:
             what = f"answers of another model ({record.model})"
         else:
             return
-        msg = f"{self._file} holds {what}; delete it, or name another file"
-        raise GenerateError(msg)
+        raise GenerateError(f"{self._file} holds {what}; delete it, or name another file")
 
     def append(self, outputs: Sequence[str]) -> None:
         """Add the answers to the next prompts, and force them onto the disk."""

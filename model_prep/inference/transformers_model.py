@@ -74,11 +74,10 @@ class HuggingFaceModel:
         self._rows = len(self._model.get_input_embeddings().weight)
         pieces, file = len(self._tokenizer), find_tokenizer(Path(tokenizer_path or found))
         if pieces - (unused_pads(file) if file and pieces > self._rows else 0) > self._rows:
-            msg = (
+            raise GenerateError(
                 f"the tokenizer has {pieces:,} pieces and the model {self._rows:,} embeddings: "
                 "they belong to different models; name the right one with --tokenizer-path"
             )
-            raise GenerateError(msg)
 
     def complete(
         self,
@@ -121,17 +120,15 @@ class HuggingFaceModel:
         else:
             ids = self._template.encode(prompt)
         if beyond := next((token for token in ids if token >= self._rows), None):
-            msg = (
+            raise GenerateError(
                 f"the prompt holds {self._tokenizer.convert_ids_to_tokens(beyond)}, for which the "
                 "model has no embedding; leave it out"
             )
-            raise GenerateError(msg)
         if len(ids) >= self._context:
-            msg = (
+            raise GenerateError(
                 f"a prompt has {len(ids):,} tokens and the model's context {self._context:,}; "
                 "shorten it"
             )
-            raise GenerateError(msg)
         return ids
 
     def _decode(self, ids: list[int]) -> str:
@@ -199,8 +196,7 @@ def load_causal_lm(source: str | Path, options: dict[str, Any]) -> Any:
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         full = is_of_gpu_memory(error)
         remedy = "load it in 4 bits, or use a CPU" if full else "see: model-prep verify"
-        msg = f"{source} can't be loaded ({first_line(error)}); {remedy}"
-        raise GenerateError(msg) from error
+        raise GenerateError(f"{source} can't be loaded ({first_line(error)}); {remedy}") from error
     special = ("bos_token_id", "eos_token_id", "pad_token_id")
     model.generation_config = GenerationConfig(
         **{name: getattr(model.generation_config, name) for name in special}

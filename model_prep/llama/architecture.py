@@ -142,10 +142,9 @@ def read_params(file: Path) -> dict[str, Any]:
         if params["n_heads"] * (params.get("head_dim") or 0) not in (0, params["dim"]):
             raise ValueError("head_dim")
         if beyond := next(filter(params.get, _BEYOND), None):
-            msg = (
+            raise CheckpointError(
                 f"{file} has {beyond}, which is not converted; get the model as Hugging Face has it"
             )
-            raise CheckpointError(msg)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         msg = f"{file} lacks or misstates a size of the model ({error}); get it again"
         raise CheckpointError(msg) from error
@@ -159,11 +158,10 @@ def to_params(config: ModelConfig) -> dict[str, Any]:
         CheckpointError: it can't state the width of the heads or of the feed-forward layers.
     """
     if config.head_size or config.rope_scaling or config.layer_extras:
-        msg = (
+        raise CheckpointError(
             "params.json can't state what this model has: heads of another width, biases or scaled "
             "positions; it stays in the Hugging Face format"
         )
-        raise CheckpointError(msg)
     params = _params(
         config.hidden_size,
         config.num_hidden_layers,
@@ -206,11 +204,10 @@ def _multiple_of(config: ModelConfig) -> int:
     for multiple in (256, 128, 64, 32, 16, 8, 4, 2, 1, width):
         if -(-least // multiple) * multiple == width:
             return multiple
-    msg = (
+    raise CheckpointError(
         f"params.json can't say that the feed-forward layers are {width} wide where the model is "
         f"{config.hidden_size} wide; models of this shape stay in the Hugging Face format"
     )
-    raise CheckpointError(msg)
 
 
 def read_config(
@@ -224,11 +221,10 @@ def read_config(
         CheckpointError: it is missing, damaged, or of another model.
     """
     if not (folder / "config.json").is_file() and (folder / "params.json").is_file():
-        msg = (
+        raise CheckpointError(
             f"{folder} is in Meta's format; make a Hugging Face folder of it with: model-prep "
             f"convert --input-dir {folder} --output-dir FOLDER"
         )
-        raise CheckpointError(msg)
     config = read_json(folder / "config.json")
     try:
         _require_plain(config, model_types, scalings)
@@ -236,8 +232,7 @@ def read_config(
     except (*_MISSTATED, AttributeError) as error:
         others = [name.capitalize() for name in model_types if name != "llama"]
         wanted = " or a ".join(["LLaMA of the first kind", *others])
-        msg = f"{folder / 'config.json'} is not of a {wanted} ({error})"
-        raise CheckpointError(msg) from error
+        raise CheckpointError(f"{folder / 'config.json'} is not of a {wanted} ({error})") from error
 
 
 def _require_plain(
@@ -245,15 +240,13 @@ def _require_plain(
 ) -> None:
     scaling = scaling_type(_rope(config))
     if config["model_type"] not in model_types or scaling not in scalings:
-        msg = f"model type {config['model_type']}, positions scaled by {scaling}"
-        raise ValueError(msg)
+        raise ValueError(f"model type {config['model_type']}, positions scaled by {scaling}")
     if scaling == "linear":
         float(_rope(config)["factor"])  # raises where it is missing
     if config.get("use_sliding_window"):
         raise ValueError("attention in a sliding window")
     if (activation := config.get("hidden_act") or "silu") not in ("silu", "swish"):
-        msg = f"hidden_act {activation}, where only silu can be stated"
-        raise ValueError(msg)
+        raise ValueError(f"hidden_act {activation}, where only silu can be stated")
 
 
 def scaling_type(rope: Mapping[str, Any] | None) -> str:
@@ -275,8 +268,7 @@ def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _require_layers(layers: int) -> None:
     if not 1 <= layers <= _MAX_LAYERS:
-        msg = f"{layers:,} layers"
-        raise ValueError(msg)
+        raise ValueError(f"{layers:,} layers")
 
 
 def stated_config(folder: Path, config: Mapping[str, Any]) -> ModelConfig:
@@ -301,12 +293,10 @@ def parse_config(config: Mapping[str, Any]) -> ModelConfig:
     """
     heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
     if heads < 1 or hidden < 1:
-        msg = f"{heads} heads of {hidden} columns"
-        raise ValueError(msg)
+        raise ValueError(f"{heads} heads of {hidden} columns")
     head_size = int(config.get("head_dim") or 0) or None
     if head_size is None and hidden % (2 * heads):
-        msg = f"{heads} heads do not share {hidden} columns evenly"
-        raise ValueError(msg)
+        raise ValueError(f"{heads} heads do not share {hidden} columns evenly")
     layers = int(config["num_hidden_layers"])
     _require_layers(layers)
     rope = _rope(config)

@@ -91,8 +91,7 @@ def convert(
         msg = f"there is no LLaMA of size {model_size}; sizes are {', '.join(MODEL_SIZES)}"
         raise UsageError(msg)
     if not input_dir.is_dir():
-        msg = f"there is no folder {input_dir}; check --input-dir"
-        raise CheckpointError(msg)
+        raise CheckpointError(f"there is no folder {input_dir}; check --input-dir")
     if to == "hf":
         return _to_hugging_face(
             input_dir, output_dir, model_size, max_shard_size, dry_run, progress
@@ -141,11 +140,10 @@ def _find_meta(input_dir: Path, model_size: str | None) -> tuple[Path, dict[str,
     params = read_params(folder / _PARAMS)
     for name in ("dim", "n_layers", "n_heads"):
         if params[name] != published[name]:
-            msg = (
+            raise CheckpointError(
                 f"{folder / _PARAMS} says {name} = {params[name]}, which is not the {model_size} "
                 f"model's {published[name]}; leave out --model-size or correct the file"
             )
-            raise CheckpointError(msg)
     return folder, params
 
 
@@ -173,17 +171,15 @@ def _find_tokenizer(*folders: Path) -> Path:
     for folder in (*folders, folders[0].parent):
         if (folder / MODEL_FILE).is_file():
             return folder / MODEL_FILE
-    msg = f"there is no {MODEL_FILE} in {folders[0]} or above it; copy it there"
-    raise CheckpointError(msg)
+    raise CheckpointError(f"there is no {MODEL_FILE} in {folders[0]} or above it; copy it there")
 
 
 def _require_rows(meta: MetaCheckpoint, pieces: int, tokenizer: Path) -> None:
     if pieces > (rows := meta.config.vocab_size):
-        msg = (
+        raise CheckpointError(
             f"{tokenizer} has {pieces:,} pieces and the weights in {meta.files[0].parent} have "
             f"{rows:,}: they belong to different models; get the right tokenizer"
         )
-        raise CheckpointError(msg)
 
 
 def _to_meta(

@@ -92,11 +92,10 @@ def require_unquantized(folder: Path, tensors: Mapping[str, TensorInfo]) -> None
     """
     for name, info in tensors.items():
         if not info.is_floating:
-            msg = (
+            raise CheckpointError(
                 f"{folder} holds {name} as {info.dtype}: its weights are quantized; use the model "
                 "in float16, bfloat16 or float32 that it was made from"
             )
-            raise CheckpointError(msg)
 
 
 def _lacking(folder: Path, name: str, tensors: Iterable[str]) -> CheckpointError:
@@ -135,16 +134,14 @@ def _require_shape(folder: Path, found: TensorInfo, wanted: ModelConfig, vocabul
     shape = wanted.tensor_shape(found.name)
     if found.name in EMBEDDINGS:
         if vocabulary and found.shape[:1] != shape[:1]:
-            msg = (
+            raise CheckpointError(
                 f"{folder / 'config.json'} says vocab_size {wanted.vocab_size:,}, and {found.name} "
                 f"has {found.shape[0] if found.shape else 0:,} rows; correct the one that is wrong"
             )
-            raise CheckpointError(msg)
         if found.shape[1:] == shape[1:]:
             return
     if found.shape != shape:
-        msg = (
+        raise CheckpointError(
             f"{found.name} in {folder} is {found.shape} where config.json calls for {shape}; one "
             "of them belongs to another model"
         )
-        raise CheckpointError(msg)

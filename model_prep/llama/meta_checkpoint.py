@@ -153,11 +153,10 @@ class MetaCheckpoint:
         stated = int(params.get("n_kv_heads") or params["n_heads"])
         fits = stated == self.config.num_key_value_heads
         if not fits or (frequencies and frequencies.shape != (self.config.head_dim // 2,)):
-            msg = (
+            raise CheckpointError(
                 f"{folder / 'params.json'} has other n_heads or n_kv_heads than the weights; "
                 "get both again, from one place"
             )
-            raise CheckpointError(msg)
 
     def _check(self) -> None:
         expected = dict(tensor_names(self.config.num_hidden_layers))
@@ -200,11 +199,10 @@ class MetaCheckpoint:
         if is_permuted(name):
             fits = fits and all(shape[0] % self.config.head_dim == 0 for shape in shapes)
         if not fits:
-            msg = (
+            raise CheckpointError(
                 f"{name} has {shapes} in the shards of {self.files[0].parent}, and {wanted} is "
                 "needed; they belong to different models"
             )
-            raise CheckpointError(msg)
 
     def __enter__(self) -> Self:
         return self
@@ -222,8 +220,7 @@ def _shard_files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("consolidated.*.pth"))
     wanted = [folder / f"consolidated.{number:02}.pth" for number in range(max(len(files), 1))]
     if missing := [file for file in wanted if file not in files]:
-        msg = f"{missing[0]} is missing; get all of Meta's .pth files of the model"
-        raise CheckpointError(msg)
+        raise CheckpointError(f"{missing[0]} is missing; get all of Meta's .pth files of the model")
     return files
 
 
@@ -258,12 +255,10 @@ def _sources(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, str]:
         info, wanted = checkpoint.tensors.get(name), config.tensor_shape(name)
         if info is None or info.shape != wanted:
             found = info.shape if info else "nothing"
-            msg = f"{folder} has {found} for {name}, and config.json says {wanted}"
-            raise CheckpointError(msg)
+            raise CheckpointError(f"{folder} has {found} for {name}, and config.json says {wanted}")
     others = checkpoint.tensors.keys() - set(sources.values())
     if unknown := sorted(name for name in others if not is_rope_buffer(name)):
-        msg = f"{folder} holds {unknown[0]}, for which Meta's format has no place"
-        raise CheckpointError(msg)
+        raise CheckpointError(f"{folder} holds {unknown[0]}, for which Meta's format has no place")
     return sources
 
 

@@ -134,8 +134,7 @@ def open_adapter(folder: Path, *, conv1d: bool = False) -> Adapter:
     for module, sides in _assign(adapter).items():
         adapter.factors[f"{module}.weight"] = _factors(adapter, module, sides, conv1d)
     if not (adapter.factors or adapter.modules_to_save):
-        msg = f"{folder} holds nothing for any module; fetch it again"
-        raise AdapterError(msg)
+        raise AdapterError(f"{folder} holds nothing for any module; fetch it again")
     return adapter
 
 
@@ -149,8 +148,7 @@ def _assign(adapter: Adapter) -> dict[str, dict[str, str]]:
             module, embedding, side = found.group(1, 2, 3)
             sides = sides_of.setdefault(module, {"embedding": embedding or ""})
             if sides.setdefault(side, name) != name:
-                msg = f"{adapter.folder} holds two LoRAs of {module}; {_SAVE_ONE}"
-                raise AdapterError(msg)
+                raise AdapterError(f"{adapter.folder} holds two LoRAs of {module}; {_SAVE_ONE}")
         elif ".original_module." in plain:
             continue  # the base model's own, which PEFT once saved too
         elif ".lora_" not in plain and (found := _MODULE_TO_SAVE.fullmatch(plain)):
@@ -170,33 +168,29 @@ def _assign(adapter: Adapter) -> dict[str, dict[str, str]]:
 
 def _factors(adapter: Adapter, module: str, sides: dict[str, str], conv1d: bool) -> LoraFactors:
     if missing := {"A", "B"} - sides.keys():
-        msg = (
+        raise AdapterError(
             f"{adapter.folder} lacks lora_{missing.pop()} of {module}: it is incomplete; fetch it "
             "again"
         )
-        raise AdapterError(msg)
     config, tensors = adapter.config, adapter.checkpoint.tensors
     r = int(by_pattern(config.get("rank_pattern"), module, config["r"]))
     for tensor in (tensors[sides["A"]], tensors[sides["B"]]):
         if not math.prod(tensor.shape):
-            msg = (
+            raise AdapterError(
                 f"{adapter.folder}: {tensor.name} is empty, as where ZeRO-3 kept the weights in "
                 "parts; gather them (zero_to_fp32.py of DeepSpeed does), and save the adapter again"
             )
-            raise AdapterError(msg)
         if not tensor.is_floating:
-            msg = (
+            raise AdapterError(
                 f"{adapter.folder}: {tensor.name} is {tensor.dtype}: it is quantized; use the "
                 "adapter in float16, bfloat16 or float32 that it was made from"
             )
-            raise AdapterError(msg)
     lora_a, lora_b = tensors[sides["A"]].shape, tensors[sides["B"]].shape
     if len(lora_a) != 2 or len(lora_b) != 2 or lora_a[0] != r or lora_b[1] != r:
-        msg = (
+        raise AdapterError(
             f"{adapter.folder}: the factors of {module} are {lora_b} and {lora_a}, but {CONFIG} "
             f"says r={r}; they are not of the same LoRA, or not of a matrix"
         )
-        raise AdapterError(msg)
     return LoraFactors(
         lora_a=sides["A"],
         lora_b=sides["B"],

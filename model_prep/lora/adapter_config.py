@@ -62,11 +62,10 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         if kind == "LORA" and not missing:
             _require_types(config)
     except NotADirectoryError:
-        msg = (
+        raise AdapterError(
             f"{folder} is a file; name the folder of a LoRA as PEFT saves it, with {CONFIG} (a "
             "GGUF adapter was made from one)"
-        )
-        raise AdapterError(msg) from None
+        ) from None
     except FileNotFoundError:
         raise AdapterError(_no_config(folder)) from None
     except (OSError, ValueError, TypeError, AttributeError, re.error) as error:
@@ -76,14 +75,12 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         msg = f"{file} is not a LoRA's configuration (nested too deeply); fetch it again"
         raise AdapterError(msg) from error
     if kind != "LORA":
-        msg = f"{folder} is an adapter of the kind {kind}; only LoRA can be merged"
-        raise AdapterError(msg)
+        raise AdapterError(f"{folder} is an adapter of the kind {kind}; only LoRA can be merged")
     if missing:
-        msg = (
+        raise AdapterError(
             f"{file} is not a LoRA's configuration as PEFT writes it: it has no {min(missing)}; "
             "convert another program's adapter with that program, or fetch it again"
         )
-        raise AdapterError(msg)
     _require_understood(folder, config)
     return dict(config)
 
@@ -120,8 +117,7 @@ def _require_types(config: dict[str, Any]) -> None:
         value = config.get(field)
         names = [value] if isinstance(value, str) else value or []
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            msg = f"{field} are not names"
-            raise TypeError(msg)
+            raise TypeError(f"{field} are not names")
         if isinstance(value, str):
             re.compile(value)
     if isinstance(config.get("modules_to_save"), str):
@@ -138,19 +134,17 @@ def _require_understood(folder: Path, config: dict[str, Any]) -> None:
             raise AdapterError(msg)
     start = config.get("init_lora_weights")
     if start is not None and str(start).lower() not in _INIT_OF_LORA_ALONE:
-        msg = (
+        raise AdapterError(
             f"{folder} was begun by changing the base's weights (init_lora_weights {start!r}), so "
             "that it fits no base as published; let PEFT convert it into an ordinary LoRA "
             "(save_pretrained with path_initial_model_for_weight_conversion), and merge that"
         )
-        raise AdapterError(msg)
     for field, value in config.items():
         if field not in _UNDERSTOOD | _NO_MATTER | _OTHER_METHODS.keys() and value:
-            msg = (
+            raise AdapterError(
                 f"{folder} has {field} in its {CONFIG}, which is not known here and may change the "
                 "result; merge with PEFT itself, or remove the field if it does not affect a merge"
             )
-            raise AdapterError(msg)
 
 
 def by_pattern(patterns: dict[str, float] | None, module: str, default: float) -> float:

@@ -56,17 +56,15 @@ def open_base(base_model: Path) -> tuple[BaseWeights, dict[str, Any]]:
         dtype = str(torch_dtype(meta.dtype)).removeprefix("torch.")
         return meta, to_config(meta.config, dtype)
     if base_model.is_file():
-        msg = (
+        raise CheckpointError(
             f"{base_model} is a file; name the folder of a base model (of a GGUF file, "
             "`model-prep import-gguf` makes one)"
         )
-        raise CheckpointError(msg)
     if not base_model.exists():
-        msg = (
+        raise CheckpointError(
             f"there is no {base_model}; check the path (a model on the Hugging Face hub is fetched "
             "with: model-prep pull NAME/REPOSITORY --hub)"
         )
-        raise CheckpointError(msg)
     if not file.is_file():
         found = ", ".join(sorted(path.name for path in base_model.glob("*"))[:5]) or "nothing"
         msg = f"{base_model} has no {_CONFIG} (it has {found}); name the folder of a base model"
@@ -74,12 +72,11 @@ def open_base(base_model: Path) -> tuple[BaseWeights, dict[str, Any]]:
     config = read_json(file)
     if quantization := config.get("quantization_config"):
         method = quantization.get("quant_method") if isinstance(quantization, dict) else None
-        msg = (
+        raise CheckpointError(
             f"{base_model} is quantized ({method or 'quantization_config'} in its {_CONFIG}), and "
             "what is added to rounded weights is lost; name the model in float16, bfloat16 or "
             "float32 that it was made from"
         )
-        raise CheckpointError(msg)
     base = open_checkpoint(base_model)
     require_fitting(base_model, config, base.tensors)
     return base, config

@@ -68,11 +68,10 @@ def require_order(base: Stage, adapters: list[Stage]) -> None:
             _require_tokenizer(base, adapter, adapter.pieces, rows, sizes)
     last = next((stage for stage in reversed(stages) if stage.pieces is not None), None)
     if last is None or last.pieces is None:
-        msg = (
+        raise MergeOrderError(
             f"neither {base.folder} nor any adapter has a tokenizer; copy tokenizer.model into "
             f"{before.folder}"
         )
-        raise MergeOrderError(msg)
     if rows is not None:
         _require_tokenizer(base, last, last.pieces, rows, sizes, needed_by=before)
 
@@ -104,11 +103,10 @@ def _require_known_order(base: Stage, adapters: list[Stage]) -> None:
     # An Alpaca-Plus was trained on a LLaMA-Plus that must be merged first.
     if first.known and "Alpaca-Plus" in first.known and base.rows == 32_000:
         needed = first.known.replace("Alpaca", "LLaMA")
-        msg = (
+        raise MergeOrderError(
             f"{first.title} was trained on top of {needed}, and {base.folder} is the original "
             f"LLaMA; put that LoRA before it: --lora-model PATH_OF_{needed},{first.folder}"
         )
-        raise MergeOrderError(msg)
 
 
 def _shrinking(
@@ -152,9 +150,8 @@ def _require_tokenizer(
     if pieces - stage.pads <= rows and (pieces >= rows or fits(rows, pieces) or not another):
         return
     where = (needed_by or stage).folder
-    msg = (
+    raise MergeOrderError(
         f"the tokenizer in {stage.folder} has {pieces:,} pieces, and {where} needs "
         f"{rows:,}: they belong to different models; put the tokenizer.model of {rows:,} pieces, "
         f"which was published with the model, into {where}"
     )
-    raise MergeOrderError(msg)

@@ -170,8 +170,7 @@ def _tokenizer(folders: list[Path]) -> tuple[Path, str | None]:
     """
     tokenizer = choose_tokenizer(folders)
     if tokenizer is None:
-        msg = f"{folders[-1]} has no tokenizer; copy tokenizer.model into it"
-        raise MergeOrderError(msg)
+        raise MergeOrderError(f"{folders[-1]} has no tokenizer; copy tokenizer.model into it")
     # Of the same pieces another folder's may have been chosen.
     return tokenizer, chat_template(next(filter(None, map(find_tokenizer, folders))).parent)
 
@@ -203,11 +202,10 @@ def _require_tied(tied: set[str], adapters: list[Adapter]) -> None:
     for adapter in adapters:
         touched = tied & {*adapter.modules_to_save, *adapter.factors}
         if touched:
-            msg = (
+            raise AdapterError(
                 f"{adapter.folder} changes {min(touched)}, which the base has as output weights "
                 "too; only models that name them as LLaMA does can be untied here; use PEFT itself"
             )
-            raise AdapterError(msg)
 
 
 def _digests(adapters: list[Adapter], progress: Progress | None) -> list[dict[str, str]]:
@@ -241,11 +239,10 @@ def _require_no_copies(adapters: list[Adapter], digests: list[dict[str, str]]) -
     for adapter, of_files in zip(adapters, digests, strict=True):
         for digest in of_files.values():
             if digest in seen:
-                msg = (
+                raise MergeOrderError(
                     f"{adapter.folder} is the same LoRA as {seen[digest]}; leave one out, or add "
                     "--allow-merged where it is to count twice"
                 )
-                raise MergeOrderError(msg)
             seen[digest] = adapter.folder
 
 
@@ -256,12 +253,11 @@ def _require_unmerged(
     merged = _merged_before(base_model)
     for adapter, of_files in zip(adapters, digests, strict=True):
         if merged & set(of_files.values()) or _has_embeddings_of(base, adapter):
-            msg = (
+            raise MergeOrderError(
                 f"{base_model} is already merged with {adapter.folder}; leave that LoRA out, or "
                 "use the model it was trained on as --base-model; where this is wrong, add "
                 "--allow-merged"
             )
-            raise MergeOrderError(msg)
 
 
 def _has_embeddings_of(base: BaseWeights, adapter: Adapter) -> bool:

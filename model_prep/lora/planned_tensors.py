@@ -107,11 +107,10 @@ def _plan(info: TensorInfo, adapters: list[Adapter], dtype: str) -> PlannedTenso
                 raise _misfit(name, adapter, adapter.update_shape(name), shape)
             updates.append(adapter)
     if (source or updates) and not info.is_floating:
-        msg = (
+        raise MergeError(
             f"{name} of the base is {info.dtype}: its weights are quantized; use the model in "
             "float16, bfloat16 or float32 that it was made from"
         )
-        raise MergeError(msg)
     dtype = dtype if info.is_floating else info.dtype
     return PlannedTensor(
         name, name, replace(info, shape=shape, dtype=dtype), source, tuple(updates)
@@ -152,17 +151,15 @@ def _require_modules(tensors: Mapping[str, TensorInfo], adapter: Adapter) -> Non
             continue
         module = name.removesuffix(".weight")
         if len(info.shape) == 2 and targets(adapter.config, module):
-            msg = (
+            raise AdapterError(
                 f"{adapter.folder} has no LoRA of {name}, which its configuration targets; it is "
                 "incomplete, or was made for a smaller model: fetch it again, or use its own base"
             )
-            raise AdapterError(msg)
         if f".{name}".endswith(tuple(saved)):
-            msg = (
+            raise AdapterError(
                 f"{adapter.folder} lacks {name}, which its configuration names in modules_to_save; "
                 "it is incomplete: fetch it again"
             )
-            raise AdapterError(msg)
 
 
 def require_one_vocabulary(tensors: list[PlannedTensor], last: Path) -> int | None:
@@ -174,11 +171,10 @@ def require_one_vocabulary(tensors: list[PlannedTensor], last: Path) -> int | No
     rows = {tensor.name: tensor.info.shape[0] for tensor in tensors if tensor.name in EMBEDDINGS}
     if len(set(rows.values())) > 1:
         both = " and ".join(f"{name} {count:,}" for name, count in rows.items())
-        msg = (
+        raise AdapterError(
             f"the merged model would have unequal vocabularies ({both} rows): {last} brings only "
             "one of the two embeddings; use an adapter with both"
         )
-        raise AdapterError(msg)
     return next(iter(rows.values()), None)
 
 

@@ -65,8 +65,7 @@ def _compared(tokenizer: Any, folder: Path, how: str) -> Exactness:
     try:
         model = SentencePieceProcessor(model_file=str(file))
     except (RuntimeError, OSError) as error:
-        msg = f"{file} is damaged ({first_line(error)}); get it again"
-        raise TokenizerError(msg) from error
+        raise TokenizerError(f"{file} is damaged ({first_line(error)}); get it again") from error
     starts, ends = added_to_texts(folder)
     begin, end = [model.bos_id()] * starts, [model.eos_id()] * ends
     expected = [begin + ids + end for ids in model.encode(list(LINES))]

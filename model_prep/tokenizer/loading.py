@@ -88,8 +88,7 @@ def _require_vocabulary(source: str | Path, tokenizer: Any) -> None:
     names = [MODEL_FILE, "tokenizer.json", *type(tokenizer).vocab_files_names.values()]
     folder = Path(source)
     if folder.is_dir() and not any((folder / name).is_file() for name in names):
-        msg = f"it holds neither tokenizer.json nor {MODEL_FILE}"
-        raise ValueError(msg)
+        raise ValueError(f"it holds neither tokenizer.json nor {MODEL_FILE}")
 
 
 def save_tokenizer(
@@ -233,8 +232,7 @@ def _json_vocabulary_size(file: Path) -> int:
         ids.update(vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary)))
         return int(max(ids)) + 1
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        msg = f"{file} is not a tokenizer, or is damaged; get it again"
-        raise TokenizerError(msg) from error
+        raise TokenizerError(f"{file} is not a tokenizer, or is damaged; get it again") from error
 
 
 def _model_file(source: str | Path) -> Path | None:
@@ -266,6 +264,5 @@ def _is_llama(file: Path) -> bool:
 
 def _llama_file(file: Path) -> Path:
     if not read_sentencepiece(file).is_llama:
-        msg = f"{file} is a SentencePiece model, but not of the LLaMA family"
-        raise TokenizerError(msg)
+        raise TokenizerError(f"{file} is a SentencePiece model, but not of the LLaMA family")
     return file

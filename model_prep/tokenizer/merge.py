@@ -182,8 +182,7 @@ def _with_named(model: SentencePieceFile, names: Sequence[str]) -> bytes:
             msg = f"--add-piece {name!r} has a space, which no piece has; write {_SPACE} for it"
             raise UsageError(msg)
         if name in have:
-            msg = f"--add-piece {name!r} is a piece already; leave it out"
-            raise UsageError(msg)
+            raise UsageError(f"--add-piece {name!r} is a piece already; leave it out")
         have.add(name)
     return model.with_pieces(Piece(name) for name in names)
 

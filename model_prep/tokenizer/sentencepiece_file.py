@@ -83,11 +83,10 @@ def read_sentencepiece(file: Path) -> SentencePieceFile:
         return parse_sentencepiece(data)
     except ValueError as error:
         if _TIKTOKEN.match(data):
-            msg = (
+            raise TokenizerError(
                 f"{file} is tiktoken's, as LLaMA 3 has it, which is not read; get the model as "
                 "Hugging Face has it"
-            )
-            raise TokenizerError(msg) from error
+            ) from error
         msg = f"{file} is damaged or not a SentencePiece model; check its size and get it again"
         raise TokenizerError(msg) from error
 

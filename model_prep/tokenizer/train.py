@@ -24,13 +24,11 @@ def check_corpus(corpus: Path, vocab_size: int) -> None:
         UsageError: ``vocab_size`` makes no sense.
     """
     if vocab_size < 1:
-        msg = f"--vocab-size takes a number of pieces, such as 20000, not {vocab_size}"
-        raise UsageError(msg)
+        raise UsageError(f"--vocab-size takes a number of pieces, such as 20000, not {vocab_size}")
     try:
         with corpus.open(encoding="utf-8-sig") as file:
             if not file.read(1000).strip():
-                msg = f"{corpus} has no text; name a UTF-8 text file"
-                raise TokenizerError(msg)
+                raise TokenizerError(f"{corpus} has no text; name a UTF-8 text file")
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(corpus, error) from error
 

@@ -66,8 +66,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
         content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        msg = f"{file} can't be read ({reason}); it takes YAML"
-        raise TrainingError(msg) from error
+        raise TrainingError(f"{file} can't be read ({reason}); it takes YAML") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         msg = f"{file} holds no options; write one on each line, such as learning_rate: 0.0001"
         raise TrainingError(msg)
@@ -80,8 +79,7 @@ def _pairs(arguments: Sequence[str]) -> list[tuple[str, Any]]:
     while waiting:
         name, equals, value = waiting.pop(0).partition("=")
         if not name.startswith("--"):
-            msg = f"{name!r} is not an option; options are written --name value"
-            raise TrainingError(msg)
+            raise TrainingError(f"{name!r} is not an option; options are written --name value")
         if not equals:
             value = waiting.pop(0) if waiting and not waiting[0].startswith("--") else "true"
         pairs.append((name.removeprefix("--").replace("-", "_"), value))

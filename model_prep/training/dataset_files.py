@@ -96,16 +96,14 @@ def find_files(paths: list[Path], suffixes: tuple[str, ...], what: str) -> list[
             below = (file for file in sorted(path.rglob("*")) if file.is_file())
             inside = [file for file in below if file.suffix.lower() in suffixes]
             if not inside:
-                msg = (
+                raise TrainingError(
                     f"{path} holds no {what} ({', '.join(suffixes)}); name a file or another folder"
                 )
-                raise TrainingError(msg)
             found += inside
         elif path.is_file():
             found.append(path)
         else:
-            msg = f"{path} does not exist; name files or folders with {what}"
-            raise TrainingError(msg)
+            raise TrainingError(f"{path} does not exist; name files or folders with {what}")
     return list(dict.fromkeys(found))
 
 

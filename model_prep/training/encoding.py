@@ -142,8 +142,7 @@ def _require_shown(messages: list[dict[str, str]], text: str) -> None:
     """
     for message in messages:
         if message["content"].rpartition("</think>")[2].strip() not in text:
-            msg = f"it leaves out what the {message['role']} says"
-            raise ValueError(msg)
+            raise ValueError(f"it leaves out what the {message['role']} says")
 
 
 def _render(messages: list[dict[str, str]], tokenizer: Any, *, add_generation_prompt: bool) -> str:

@@ -86,8 +86,7 @@ def _require_model(folder: Path) -> None:
         return
     found = "is not a folder" if folder.exists() else "does not exist"
     what = "has no config.json" if folder.is_dir() else found
-    msg = f"{folder} {what}; --model takes the folder of a Hugging Face model"
-    raise TrainingError(msg)
+    raise TrainingError(f"{folder} {what}; --model takes the folder of a Hugging Face model")
 
 
 def _require_plain(folder: Path, config: Any) -> None:
@@ -105,11 +104,10 @@ def _require_plain(folder: Path, config: Any) -> None:
             return
     method = quantization.get("quant_method") if isinstance(quantization, dict) else None
     if method != "bitsandbytes":
-        msg = (
+        raise TrainingError(
             f"{folder} is quantized ({method or 'quantization_config'} in its config.json), and "
             "can't be trained on; name the model that it was made from, and --quantize 4bit"
         )
-        raise TrainingError(msg)
 
 
 def _base(folder: Path, options: dict[str, Any], without_weights: Any) -> Any:
@@ -150,8 +148,7 @@ def _load_errors(folder: Path) -> Iterator[None]:
         reason = first_line(error)
         if "ignore_mismatched_sizes" in reason:
             reason = "its weights have other shapes than its config.json names"
-        msg = f"{folder} can't be loaded to be trained ({reason})"
-        raise TrainingError(msg) from error
+        raise TrainingError(f"{folder} can't be loaded to be trained ({reason})") from error
 
 
 def model_options(settings: TrainingSettings) -> dict[str, Any]:
@@ -231,8 +228,7 @@ def _with_adapter(model: Any, settings: TrainingSettings, *, weights: bool) -> A
         except (ValueError, RuntimeError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             what = f"{settings.adapter} does not fit" if settings.adapter else "LoRA does not fit"
-            msg = f"{what} {settings.model} ({reason})"
-            raise TrainingError(msg) from error
+            raise TrainingError(f"{what} {settings.model} ({reason})") from error
     if cast and not settings.fsdp:
         for _, parameter in trained(made):
             # Steps of a small learning rate vanish in half precision.
@@ -250,11 +246,10 @@ def _require_modules(model: Any, settings: TrainingSettings) -> None:
                 for name, module in modules.items()
                 if list(module.parameters(recurse=False))
             }
-            msg = (
+            raise TrainingError(
                 f"LoRA does not fit {settings.model}: it has no module {wanted}; it has "
                 f"{', '.join(sorted(known))}"
             )
-            raise TrainingError(msg)
     layers = model.config.num_hidden_layers
     for layer in settings.layers_to_transform or []:
         if not 0 <= layer < layers:
@@ -301,11 +296,10 @@ def require_complete(folder: Path, shapes: "dict[str, torch.Size]") -> None:
     for name, shape in shapes.items():
         found = tensors[name].shape if name in tensors else None
         if found != tuple(shape):
-            msg = (
+            raise TrainingError(
                 f"the adapter in {folder} is incomplete: {name} is {found}, and {tuple(shape)} was "
                 "trained; the last checkpoint has the state of the run"
             )
-            raise TrainingError(msg)
 
 
 def save_tokenizer_beside(tokenizer: Any, folder: Path) -> None:

@@ -308,11 +308,10 @@ def _memory_errors() -> Iterator[None]:
     except RuntimeError as error:
         if not is_of_gpu_memory(error):
             raise
-        msg = (
+        raise TrainingError(
             f"{first_line(error)}; use --gradient_checkpointing, a smaller "
             "--per_device_train_batch_size or --max_length, or --quantize 4bit"
-        )
-        raise TrainingError(msg) from error
+        ) from error
 
 
 @contextmanager

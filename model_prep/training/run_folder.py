@@ -64,8 +64,7 @@ def checkpoint_of(settings: TrainingSettings, identity: dict[str, Any]) -> Path 
     try:
         manifest = read_json(folder / RUN_FILE)
     except CheckpointError as error:
-        msg = f"{folder / RUN_FILE} is damaged; {elsewhere}"
-        raise TrainingError(msg) from error
+        raise TrainingError(f"{folder / RUN_FILE} is damaged; {elsewhere}") from error
     before = manifest.get("settings", {})
     for name, value in identity.items():
         if before.get(name) != value:
@@ -173,13 +172,11 @@ def writing(
     except Exception as error:
         full = any(sign in str(error) for sign in _FULL_DISK)
         if full or (isinstance(error, OSError) and is_full(error)):
-            msg = (
+            raise DiskSpaceError(
                 f"the disk of {folder} is full; free some space, and the same command goes on from "
                 "the last checkpoint"
-            )
-            raise DiskSpaceError(msg) from error
+            ) from error
         if not isinstance(error, OSError | SafetensorError):
             raise
         reason = getattr(error, "strerror", None) or first_line(error)
-        msg = f"{folder} can't be written ({reason}); {remedy}"
-        raise TrainingError(msg) from error
+        raise TrainingError(f"{folder} can't be written ({reason}); {remedy}") from error

@@ -121,8 +121,7 @@ class TrainingSettings(BaseModel):
         try:
             return json.loads(value) if isinstance(value, str) else value
         except ValueError as error:
-            msg = f"must be JSON ({error})"
-            raise ValueError(msg) from error
+            raise ValueError(f"must be JSON ({error})") from error
 
     @field_validator("max_steps")
     @classmethod
@@ -213,11 +212,10 @@ def _require_same_adapter(settings: TrainingSettings) -> None:
     own = _adapter_options(settings.adapter)
     for name in given:
         if name != "lora_dropout" and _plain(getattr(settings, name)) != _plain(own.get(name)):
-            msg = (
+            raise TrainingError(
                 f"--{name} is for a new adapter, and --adapter continues one, whose own "
                 f"configuration rules ({own.get(name)}); leave it out"
             )
-            raise TrainingError(msg)
 
 
 def passed_over(settings: TrainingSettings) -> list[str]:
@@ -261,21 +259,19 @@ def _require_one_scenario(settings: TrainingSettings) -> None:
     _require_same_adapter(settings)
     needed = [name.replace("_", "-") for name in LORA[:3] if getattr(settings, name) is None]
     if not settings.adapter and needed:
-        msg = (
+        raise TrainingError(
             f"a new adapter needs --{' --'.join(needed)} (Chinese-LLaMA: 8, 32; Chinese-Alpaca: "
             "64, 128; q_proj,k_proj,v_proj,o_proj,gate_proj,down_proj,up_proj), "
             "or name one to continue: --adapter"
         )
-        raise TrainingError(msg)
     batch = max(settings.per_device_train_batch_size, settings.per_device_eval_batch_size)
     if settings.packing and (settings.attention or "").startswith("flash") and batch > 1:
         # transformers finds where samples begin only where a batch is one sequence.
-        msg = (
+        raise TrainingError(
             f"--attention {settings.attention} keeps samples apart in a batch of one sequence "
             "only; use --per_device_train_batch_size 1 with more --gradient_accumulation_steps "
             "(and --per_device_eval_batch_size 1), or --packing false"
         )
-        raise TrainingError(msg)
     if settings.fsdp and settings.deepspeed:
         raise TrainingError("--fsdp and --deepspeed shard in different ways; choose one")
     if settings.fsdp and settings.quantize:

@@ -73,8 +73,7 @@ def fingerprint(files: list[Path], **settings: Any) -> str:
             with file.open("rb") as content:
                 hashlib.file_digest(content, lambda: digest)
         except OSError as error:
-            msg = f"{file} can't be read ({error.strerror})"
-            raise TrainingError(msg) from error
+            raise TrainingError(f"{file} can't be read ({error.strerror})") from error
     return digest.hexdigest()[:32]
 
 

@@ -64,8 +64,7 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
         )
     except (ValueError, ImportError, OSError) as error:
         reason = " ".join(str(error).split())
-        msg = f"transformers refuses the settings ({reason})"
-        raise TrainingError(msg) from error
+        raise TrainingError(f"transformers refuses the settings ({reason})") from error
     if settings.deepspeed:
         import deepspeed
 
@@ -124,11 +123,10 @@ def require_processes(settings: TrainingSettings) -> None:
         _require_no_stopped_build()
     name = "fsdp" if settings.fsdp else "deepspeed" if settings.deepspeed else None
     if name and "RANK" not in os.environ:
-        msg = (
+        raise TrainingError(
             f"--{name} shards over processes; begin them with torchrun: "
             f"torchrun --nproc_per_node GPUS -m model_prep {settings.kind} …"
         )
-        raise TrainingError(msg)
 
 
 def _require_gpu_each(settings: TrainingSettings) -> None:
@@ -138,11 +136,10 @@ def _require_gpu_each(settings: TrainingSettings) -> None:
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     gpus = 0 if settings.use_cpu or not torch.cuda.is_available() else torch.cuda.device_count()
     if 0 < gpus < processes:
-        msg = (
+        raise TrainingError(
             f"torchrun began {processes} processes, but PyTorch can use {gpus} GPUs here: "
             f"--nproc_per_node {gpus}, or --use_cpu"
         )
-        raise TrainingError(msg)
 
 
 def _require_no_stopped_build() -> None:

@@ -51,11 +51,10 @@ def rows_needed(
     if sizes.adapter is not None:
         beyond = exact and not fits(sizes.adapter, sizes.tokenizer)
         if sizes.adapter < sizes.tokenizer or beyond:
-            msg = (
+            raise TrainingError(
                 f"the tokenizer has {sizes.tokenizer:,} pieces, and {adapter} has embeddings for "
                 f"{sizes.adapter:,}; use the tokenizer that the adapter was trained with"
             )
-            raise TrainingError(msg)
         return sizes.adapter
     if sizes.tokenizer > sizes.model:
         if set(modules_to_save or ()) >= EMBEDDING_MODULES:
@@ -68,10 +67,9 @@ def rows_needed(
         )
         raise TrainingError(msg)
     if exact and not fits(sizes.model, sizes.tokenizer):
-        msg = (
+        raise TrainingError(
             f"{model} has {sizes.model:,} rows and the tokenizer only {sizes.tokenizer:,} pieces: "
             "it is the tokenizer of an earlier stage; use the model's own (LLaMA 32,000, "
             "Chinese-LLaMA 49,953, Chinese-Alpaca 49,954)"
         )
-        raise TrainingError(msg)
     return sizes.model

@@ -121,12 +121,10 @@ def _files_of(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        msg = f"there is no {path}; check the path"
-        raise CheckpointError(msg)
+        raise CheckpointError(f"there is no {path}; check the path")
     files = {file for pattern in _PATTERNS for file in path.glob(pattern) if file.is_file()}
     if not files and not any(path.glob("*.index.json")):
-        msg = f"{path} holds no weights and no tokenizer; check the path"
-        raise CheckpointError(msg)
+        raise CheckpointError(f"{path} holds no weights and no tokenizer; check the path")
     return sorted(files)
 
 

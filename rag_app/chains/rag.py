@@ -206,8 +206,7 @@ def _require_documents(found: Any) -> None:
     if not all(isinstance(document, Document) for document in listed):
         kinds = {type(document).__name__ for document in listed}
         what = f"a list of {', '.join(sorted(kinds))}" if listed is found else type(found).__name__
-        msg = f"the retriever returned {what}, not a list of Documents"
-        raise SettingsError(msg)
+        raise SettingsError(f"the retriever returned {what}, not a list of Documents")
 
 
 def _given(

@@ -117,8 +117,7 @@ def commands(*names: str) -> typer.Typer:
 def __getattr__(name: str) -> typer.Typer:
     """Return ``app``, the complete command line."""
     if name != "app":
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _whole()
 
 

@@ -99,8 +99,7 @@ def _asked(settings: "Settings", file_path: str | None) -> "Iterator[CommandEngi
         with RagApp(settings=own) as app:
             report = app.index([file_path])
         if report.failed:
-            msg = f"{report.failed[0].source}: {report.failed[0].reason}"
-            raise DocumentError(msg)
+            raise DocumentError(f"{report.failed[0].source}: {report.failed[0].reason}")
         with command_engine(own, resident=False) as engine:
             yield engine
 

@@ -36,8 +36,7 @@ def _console() -> "Console":
 def __getattr__(name: str) -> "Console":
     """Return ``messages``, the console of stderr."""
     if name != "messages":
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _console()
 
 

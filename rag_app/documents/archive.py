@@ -99,8 +99,7 @@ def _check_directory(entries: list[zipfile.ZipInfo], packed: int, name: str) -> 
     if len(entries) > MAX_ENTRIES:
         raise _bomb(name, f"{len(entries):,} files")
     if any(entry.flag_bits & 1 for entry in entries):
-        msg = f"{shown(name)} needs a password; save a copy without one"
-        raise DocumentError(msg)
+        raise DocumentError(f"{shown(name)} needs a password; save a copy without one")
     if any(entry.compress_type not in _PLAIN_METHODS for entry in entries):
         msg = f"{shown(name)} is packed in a way that its format does not allow; save it again"
         raise DocumentError(msg)

@@ -129,8 +129,7 @@ def kind_of(data: bytes, suffix: str, name: str) -> str:
     advice = f"{what}; give it the suffix {known_suffix}" if known_suffix else what
     if f".{found}" in UNREAD:
         advice = f"{what}; {UNREAD[f'.{found}']}"
-    msg = f"{shown(name)} holds no text that can be read: it is {advice}"
-    raise DocumentError(msg)
+    raise DocumentError(f"{shown(name)} holds no text that can be read: it is {advice}")
 
 
 def _text_kind(data: bytes, known: str | None, name: str) -> str:
@@ -152,11 +151,10 @@ def _text_kind(data: bytes, known: str | None, name: str) -> str:
     if kind == "text" and known == "xls" and lines and _is_delimited(lines):
         kind = "csv"
     if kind == "text":
-        msg = (
+        raise DocumentError(
             f"{shown(name)} is damaged or not a valid {known} file; open it in its program "
             f"and save it as .{known}x"
         )
-        raise DocumentError(msg)
     return kind
 
 
@@ -212,10 +210,9 @@ def extract(
         raise
     except Exception as error:  # the parsers have errors of their own, none of them documented
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-        msg = (
+        raise DocumentError(
             f"{shown(name)} is damaged or not a valid {kind} file ({shown(reason)}); save it again"
-        )
-        raise DocumentError(msg) from error
+        ) from error
 
 
 def no_text(name: str) -> DocumentError:

@@ -44,8 +44,7 @@ def load_with(loader: Loader, path: str | Path, **kwargs: Any) -> list[Document]
         documents = make(str(path), **kwargs).load()
     except Exception as error:  # any third party's
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        msg = f"{name} can't load {shown(path)} ({shown(reason)})"
-        raise DocumentError(msg) from error
+        raise DocumentError(f"{name} can't load {shown(path)} ({shown(reason)})") from error
     source = str(Path(path).resolve()) if Path(path).exists() else str(path)
     return [
         Document(
@@ -67,8 +66,7 @@ def load_whole(loader: Loader, path: str | Path) -> Document:
     name = loader_name(loader)
     parts = [document.page_content.strip() for document in load_with(loader, path)]
     if not any(parts):
-        msg = f"{name} found no text in {shown(path)}"
-        raise DocumentError(msg)
+        raise DocumentError(f"{name} found no text in {shown(path)}")
     starts, text = [], ""
     for part in parts:
         starts.append(len(text))

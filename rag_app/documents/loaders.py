@@ -102,8 +102,7 @@ class FileLoader(BaseLoader):
                 with self.path.open("rb") as file:  # not to its end, since it may grow
                     data = file.read(size)
         except FileNotFoundError as error:
-            msg = f"{shown(self.path)} does not exist; check the path"
-            raise DocumentError(msg) from error
+            raise DocumentError(f"{shown(self.path)} does not exist; check the path") from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             msg = f"{shown(self.path)} can't be read ({reason}); check the path and its rights"
@@ -121,8 +120,7 @@ class FileLoader(BaseLoader):
             raise DocumentError(msg) from error
         status = self.path.stat()
         if stat.S_ISDIR(status.st_mode):
-            msg = f"{shown(self.path)} is a folder, not a file"
-            raise DocumentError(msg)
+            raise DocumentError(f"{shown(self.path)} is a folder, not a file")
         if not stat.S_ISREG(status.st_mode):
             msg = f"{shown(self.path)} is not a regular file; use - to read standard input"
             raise DocumentError(msg)

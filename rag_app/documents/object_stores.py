@@ -130,8 +130,7 @@ def search_objects(
             else:
                 taken.append(RemoteFile(files.unstrip_protocol(name)))
     if not taken:
-        msg = f"there is no document at {shown(url)}; check the URL"
-        raise DocumentError(msg)
+        raise DocumentError(f"there is no document at {shown(url)}; check the URL")
     return taken, {why: dict(kinds) for why, kinds in skipped.items() if kinds}
 
 
@@ -210,13 +209,11 @@ def _store(url: str) -> Iterator[tuple[Any, str]]:
     except DocumentError:
         raise
     except FileNotFoundError as error:
-        msg = f"{shown(url)} does not exist; check the URL"
-        raise DocumentError(msg) from error
+        raise DocumentError(f"{shown(url)} does not exist; check the URL") from error
     except ImportError as error:  # it says which package
         reason = " ".join(str(error).split())
         msg = f"{shown(url)} can't be read ({reason}); install that package with pip"
         raise DocumentError(msg) from error
     except Exception as error:  # each store has errors of its own
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        msg = f"{shown(url)} can't be read ({shown(reason)})"
-        raise DocumentError(msg) from error
+        raise DocumentError(f"{shown(url)} can't be read ({shown(reason)})") from error

@@ -87,8 +87,7 @@ def reader_of(mode: OcrMode, name: str, kept: KeptPictures | None = None) -> Rea
     if is_available():
         return read_picture if kept is None else _keeping(read_picture, kept)
     if mode == "always":
-        msg = f"{shown(name)}: pictures can't be read here; {INSTALL_OCR}"
-        raise DocumentError(msg)
+        raise DocumentError(f"{shown(name)}: pictures can't be read here; {INSTALL_OCR}")
     return None
 
 
@@ -319,8 +318,7 @@ def read_image(data: bytes, name: str, read: ReadPicture | None = None) -> Extra
     from PIL import Image, ImageOps, ImageSequence
 
     if read is None:
-        msg = f"{shown(name)} is a picture; {INSTALL_OCR}"
-        raise DocumentError(msg)
+        raise DocumentError(f"{shown(name)} is a picture; {INSTALL_OCR}")
     try:
         with Image.open(BytesIO(data)) as file:
             if file.width * file.height > _MOST_PIXELS:
@@ -334,6 +332,5 @@ def read_image(data: bytes, name: str, read: ReadPicture | None = None) -> Extra
         raise DocumentError(msg) from error
     result = text_of([page_of(read(frame)) for frame in frames])
     if not result.text:
-        msg = f"{shown(name)} is a picture in which nothing can be read"
-        raise DocumentError(msg)
+        raise DocumentError(f"{shown(name)} is a picture in which nothing can be read")
     return result

@@ -173,8 +173,7 @@ def _picture(data: bytes, name: str, number: int) -> PageImage:
 
 def _check(number: int, pages: int, name: str) -> None:
     if not 1 <= number <= pages:
-        msg = f"{shown(name)} has {pages} pages, no page {number}"
-        raise NoSuchPageError(msg)
+        raise NoSuchPageError(f"{shown(name)} has {pages} pages, no page {number}")
 
 
 def _made(image: "Image", pages: int, place: tuple[float, ...]) -> PageImage:

@@ -52,8 +52,7 @@ class ChineseTextSplitter(TextSplitter):
 
     def __init__(self, chunk_size: int = CHUNK_SIZE, chunk_overlap: int = CHUNK_OVERLAP) -> None:
         if chunk_overlap >= chunk_size > 0:
-            msg = f"chunk overlap {chunk_overlap} must be below chunk size {chunk_size}"
-            raise ValueError(msg)
+            raise ValueError(f"chunk overlap {chunk_overlap} must be below chunk size {chunk_size}")
         super().__init__(chunk_size=chunk_size, chunk_overlap=chunk_overlap)
 
     def spans(self, text: str) -> list[tuple[int, int]]:

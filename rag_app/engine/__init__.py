@@ -16,5 +16,4 @@ def __getattr__(name: str) -> Any:
         from rag_app.engine.app import RagApp
 
         return RagApp
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -276,11 +276,10 @@ class RagApp(Library):
         if not question.strip():
             raise QuestionError("the question is empty; ask something")
         if len(question) > limit:
-            msg = (
+            raise QuestionError(
                 f"the question has {len(question):,} characters, more than {limit:,}; shorten it, "
                 "or index the text as a document and ask about it"
             )
-            raise QuestionError(msg)
 
     # Summaries
 

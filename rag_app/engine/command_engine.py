@@ -170,8 +170,7 @@ class CommandEngine:
                 raise errors.ModelError(_LOST) from error
             raise
         if not begun:
-            msg = "it failed"
-            raise ResidentError(msg)
+            raise ResidentError("it failed")
 
     @property
     def _app(self) -> "RagApp":

@@ -176,8 +176,7 @@ class Library(Parts):
 
         there = load_settings(**{**self.settings.model_dump(exclude_unset=True), "store": to})
         if to == self.settings.store:
-            msg = f"the index is in the store {to} already; name another with --to"
-            raise SettingsError(msg)
+            raise SettingsError(f"the index is in the store {to} already; name another with --to")
         self.store.check_exists()
         with closing(open_store(there)) as target:
             return copy_index(self.store, target, progress)

@@ -55,8 +55,7 @@ class Parts:
         if isinstance(llm, str):
             flags["llm"], llm = llm, None
         if settings is not None and flags:
-            msg = f"give settings, or {', '.join(flags)}, not both"
-            raise SettingsError(msg)
+            raise SettingsError(f"give settings, or {', '.join(flags)}, not both")
         self.settings = settings or load_settings(**flags)
         given = Given(llm, embeddings, retriever, vector_store, splitter, loader)
         self.resources = Resources(self.settings, given)

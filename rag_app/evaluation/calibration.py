@@ -64,11 +64,10 @@ def check(questions: Sequence[GoldQuestion], name: str) -> None:
     asked = [question for question in questions if not question.summary]
     known = sum(question.answerable for question in asked)
     if min(known, len(asked) - known) < FEWEST:
-        msg = (
+        raise DocumentError(
             f"{name} has {known} questions with an answer and {len(asked) - known} without; "
             f'calibrating takes {FEWEST} of each: add some, those without with "answerable": false'
         )
-        raise DocumentError(msg)
 
 
 def samples_of(outcomes: Iterable[Outcome]) -> list[Sample]:
@@ -96,12 +95,11 @@ def fit(samples: Sequence[Sample]) -> Calibration:
     judged = all(sample.signals.judgement is not None for sample in told)
     holds = np.array([sample.holds for sample in told], bool)
     if min(holds.sum(), (~holds).sum()) < FEWEST / 2:
-        msg = (
+        raise DocumentError(
             f"{holds.sum()} questions with an answer and {(~holds).sum()} without were answered, "
             f"which takes {FEWEST // 2} of each; the others were refused for what was found, which "
             "needs no calibrating"
         )
-        raise DocumentError(msg)
     rows = np.array([CALIBRATION.features(sample.signals) for sample in told])
     weights = np.where(holds, ODDS / holds.sum(), 1 / (~holds).sum()) * len(holds) / (1 + ODDS)
     numbers = (round(float(number), 2) for number in _logistic(rows, holds, weights))

@@ -81,11 +81,10 @@ def _unsaid(path: Path, rows: list[tuple[int, Record]]) -> tuple[str, ...]:
         return ()
     unknown = {name for _, row in rows for name in row} - {"question", "id", "split"}
     if len(silent) == len(rows) and unknown:
-        msg = (
+        raise DocumentError(
             f"no line of {path} has `answers`, `document` or `answerable`, but "
             f"{', '.join(sorted(unknown))}; rename its fields as in rag_app/evaluation/README.md"
         )
-        raise DocumentError(msg)
     said = (
         f"{len(silent)} questions have neither `answers`, `document` nor `answerable` and count as "
         f"without an answer, such as that of line {silent[0]}"
@@ -121,8 +120,7 @@ def question_of(path: Path, number: int, row: Record) -> GoldQuestion:
             name, text or "", answers, document, split, summary=summary, has_answer=told
         )
     except (AttributeError, TypeError) as error:
-        msg = f"{path}:{number} is not a question ({error})"
-        raise DocumentError(msg) from error
+        raise DocumentError(f"{path}:{number} is not a question ({error})") from error
 
 
 def _checked(path: Path, dataset: Dataset) -> Dataset:

@@ -62,11 +62,10 @@ def _qrels(folder: Path, split: str | None) -> dict[str, dict[str, int]]:
     )
     if not wanted:
         names = ", ".join(file.stem for file in files) or "none"
-        msg = (
+        raise DocumentError(
             f"{folder} has no qrels/{split or 'test'}.tsv (splits: {names}); a folder holds "
             "corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv as BEIR's do"
         )
-        raise DocumentError(msg)
     judged: dict[str, dict[str, int]] = {}
     for number, given in _judgements(wanted[0]):
         try:
@@ -102,16 +101,14 @@ def _is_number(text: str) -> bool:
 def _id(path: Path, number: int, row: Record) -> str:
     found = row.get("_id", row.get("id"))
     if not isinstance(found, str | int):
-        msg = f"{path}:{number} has no `_id`"
-        raise DocumentError(msg)
+        raise DocumentError(f"{path}:{number} has no `_id`")
     return str(found)
 
 
 def _field(path: Path, number: int, row: Record, name: str) -> str:
     value = row.get(name) or ""
     if not isinstance(value, str):
-        msg = f"{path}:{number}: `{name}` is not text"
-        raise DocumentError(msg)
+        raise DocumentError(f"{path}:{number}: `{name}` is not text")
     return value
 
 
@@ -120,8 +117,7 @@ def read_as(path: Path, kind: str, read: Callable[[], Dataset]) -> Dataset:
     try:
         return read()
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        msg = f"{path} is not in {kind}'s format ({error!r})"
-        raise DocumentError(msg) from error
+        raise DocumentError(f"{path} is not in {kind}'s format ({error!r})") from error
 
 
 class _Names:

@@ -137,11 +137,10 @@ def rated_questions(app: "RagApp", path: Path) -> Drafted:
     kept = Conversations(app.store.folder)
     lines = kept.questions()
     if not lines:
-        msg = (
+        raise DocumentError(
             f"nobody has said yet which answers of the index {app.settings.index} are right; rate "
             "some on the page of `rag-app serve`"
         )
-        raise DocumentError(msg)
     asked = {str(row.get("question", "")).strip() for row in _rows(path)}
     new = [line for line in lines if line["question"].strip() not in asked]
     for line in new:

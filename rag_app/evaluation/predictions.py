@@ -53,11 +53,10 @@ class PredictionFile:
             return {}
         found, rows = _parsed(self.path, whole)
         if found != json.loads(json.dumps(header)):
-            msg = (
+            raise SettingsError(
                 f"{self.path} was made with {_differences(found, header)}; name another file, or "
                 "delete it to start again"
             )
-            raise SettingsError(msg)
         self._file.seek(len(whole))
         self._file.truncate()
         return rows

@@ -40,20 +40,16 @@ def read_text(path: Path) -> str:
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
-            msg = f"{path} is damaged ({error}); fetch it again"
-            raise DocumentError(msg) from error
+            raise DocumentError(f"{path} is damaged ({error}); fetch it again") from error
     if not data.strip():
-        msg = f"{path} is empty; name a question set"
-        raise DocumentError(msg)
+        raise DocumentError(f"{path} is empty; name a question set")
     if b"\0" in data:
-        msg = f"{path} is binary; a question set is JSON, or a folder as BEIR has it"
-        raise DocumentError(msg)
+        raise DocumentError(f"{path} is binary; a question set is JSON, or a folder as BEIR has it")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        msg = f"{path}:{line} is not UTF-8; convert the file"
-        raise DocumentError(msg) from error
+        raise DocumentError(f"{path}:{line} is not UTF-8; convert the file") from error
 
 
 def parsed(text: str) -> Any:
@@ -75,8 +71,7 @@ def rows_of(path: Path, text: str, value: Any) -> Iterator[tuple[int, Record]]:
     if isinstance(value, list):
         for number, row in enumerate(value, first):
             if not isinstance(row, dict):
-                msg = f"{path}: item {number} is not a JSON object"
-                raise DocumentError(msg)
+                raise DocumentError(f"{path}: item {number} is not a JSON object")
             yield number, row
         return
     for number, line in enumerate(text.split("\n"), 1):
@@ -85,11 +80,9 @@ def rows_of(path: Path, text: str, value: Any) -> Iterator[tuple[int, Record]]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            msg = f"{path}:{number} is not a question: no JSON ({error})"
-            raise DocumentError(msg) from error
+            raise DocumentError(f"{path}:{number} is not a question: no JSON ({error})") from error
         if not isinstance(row, dict):
-            msg = f"{path}:{number} is not a question: no JSON object"
-            raise DocumentError(msg)
+            raise DocumentError(f"{path}:{number} is not a question: no JSON object")
         yield number, row
 
 

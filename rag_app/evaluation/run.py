@@ -223,8 +223,7 @@ class Evaluation:
         if question.summary:
             sources = sorted(*self.gold.of(question.relevant).values())
             if not sources:
-                msg = f"{question.document} is not in the index"
-                raise QuestionError(msg)
+                raise QuestionError(f"{question.document} is not in the index")
             text = Document(self.app.text_of(sources[0]), metadata={"source": sources[0]})
             summary = self.app.summarize(text, config=config)
             return Answer(question.text, summary.text, notes=summary.notes)

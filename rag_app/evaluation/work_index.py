@@ -89,11 +89,10 @@ class GoldSources:
         names = {name for question in dataset.questions for name in question.relevant}
         self.missing = sorted(name for name in names if not self._sources(name))
         if names and len(self.missing) == len(names):
-            msg = (
+            raise DocumentError(
                 f"the index {index} has none of the documents that {dataset.name} asks about, such "
                 f"as {self.missing[0]}; index them first: rag-app index PATH"
             )
-            raise DocumentError(msg)
 
     def of(self, relevant: Mapping[str, int]) -> dict[str, frozenset[str]]:
         """Return the sources of each relevant document."""

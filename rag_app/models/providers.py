@@ -55,11 +55,9 @@ def provider_errors(spec: str, *, key: str = "") -> Iterator[None]:
     except ValidationError as error:  # its text would repeat the values, and one may be a key
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        msg = f"{spec} can't be used ({where}: {invalid_reason(first)})"
-        raise ModelError(msg) from error
+        raise ModelError(f"{spec} can't be used ({where}: {invalid_reason(first)})") from error
     except Exception as error:  # whatever a package raises: a missing key, an unknown provider
-        msg = f"{spec} can't be used ({_reason(error, [key])})"
-        raise ModelError(msg) from error
+        raise ModelError(f"{spec} can't be used ({_reason(error, [key])})") from error
 
 
 @contextmanager
@@ -101,8 +99,7 @@ def call_errors(model: object) -> Iterator[None]:
         keys = [key.get_secret_value() for key in fields.values() if isinstance(key, SecretStr)]
         name, kind = fields.get("model_name") or fields.get("model"), type(model).__name__
         called = f"{kind} {name}" if isinstance(name, str) else kind
-        msg = f"{called} failed ({_reason(error, keys)})"
-        raise ModelError(msg) from error
+        raise ModelError(f"{called} failed ({_reason(error, keys)})") from error
 
 
 def _escaped(message: "BaseMessage") -> "BaseMessage":

@@ -57,20 +57,17 @@ def resolve(spec: str) -> tuple[str, str]:
     if path.suffix.lower() == ".gguf":
         return "llamacpp", str(path)
     if path.is_file():
-        msg = f"{spec} is neither a .gguf file nor a model folder; convert it first"
-        raise ModelError(msg)
+        raise ModelError(f"{spec} is neither a .gguf file nor a model folder; convert it first")
     if provider := split_provider(spec):
         return ("huggingface", provider[1]) if provider[0] == LOCAL else ("provider", spec)
     if _ADDRESS.fullmatch(spec):
-        msg = f"{spec} is not a URL; give all of it, such as http://{spec}"
-        raise ModelError(msg)
+        raise ModelError(f"{spec} is not a URL; give all of it, such as http://{spec}")
     if re.fullmatch(r"[^/\\:.~][^/\\:]*/[^/\\:]+", spec):
         return "huggingface", spec
-    msg = (
+    raise ModelError(
         f"no language model {spec!r}: it is not a file, folder, URL or provider:model, and not one "
         f"of {_known('llm')}"
     )
-    raise ModelError(msg)
 
 
 def _known(role: str) -> str:
@@ -106,11 +103,9 @@ def _catalog_path(spec: str) -> Path | None:
     if entry is None:
         return None
     if entry.role != "llm":
-        msg = f"{spec} is an embedding model; --llm takes a language model"
-        raise ModelError(msg)
+        raise ModelError(f"{spec} is an embedding model; --llm takes a language model")
     if not is_pulled(spec):
-        msg = f"language model {spec} is not here yet; run: model-prep pull {spec}"
-        raise ModelError(msg)
+        raise ModelError(f"language model {spec} is not here yet; run: model-prep pull {spec}")
     return model_path(spec)
 
 
@@ -180,8 +175,7 @@ def _check_folder(backend: str, target: str, settings: Settings) -> None:
         raise ModelError(msg)
     if Path(target).is_dir() and not (Path(target) / "config.json").is_file():
         reason = "it has no config.json; give a folder with one, or a .gguf file"
-        msg = f"{target} is not a model that can be loaded: {reason}"
-        raise ModelError(msg)
+        raise ModelError(f"{target} is not a model that can be loaded: {reason}")
 
 
 def _load_provider(spec: str, settings: Settings) -> "BaseChatModel":
@@ -252,12 +246,10 @@ def load_embeddings(
     options: Any = {"dtype": dtype, "batch_size": batch_size, "threads": threads}
     if find(spec):
         if not is_pulled(spec):
-            msg = f"embedding model {spec} is not here yet; run: model-prep pull {spec}"
-            raise ModelError(msg)
+            raise ModelError(f"embedding model {spec} is not here yet; run: model-prep pull {spec}")
         return SentenceTransformerEmbeddings(model_path(spec), name=spec, **options)
     if spec == STATIC and not is_static(static_path()):
-        msg = "the static embedding model is not here yet; make it: model-prep distill"
-        raise ModelError(msg)
+        raise ModelError("the static embedding model is not here yet; make it: model-prep distill")
     folder = static_path() if spec == STATIC else Path(spec).expanduser()
     if not folder.is_dir():
         provider = split_provider(spec)
@@ -265,19 +257,17 @@ def load_embeddings(
             return _provider_embeddings(spec)
         found = _hub_cache(provider[1] if provider else spec)
         if found is None:
-            msg = (
+            raise ModelError(
                 f"no embedding model {spec!r}: it is not a folder, not in the local hub cache, and "
                 f"not one of {_known('embedding')}"
             )
-            raise ModelError(msg)
         folder = found
     if is_static(folder):
         from rag_app.models.embeddings.static import StaticEmbeddings
 
         return StaticEmbeddings(folder, name=spec)
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
-        msg = f"{folder} holds no sentence-transformers model: it has no config.json"
-        raise ModelError(msg)
+        raise ModelError(f"{folder} holds no sentence-transformers model: it has no config.json")
     return SentenceTransformerEmbeddings(folder, name=spec, **options)
 
 
@@ -307,11 +297,10 @@ def load_reranker(spec: str) -> "CrossEncoderReranker":
     folder = Path(spec).expanduser()
     found = folder if folder.is_dir() else _hub_cache(spec)
     if found is None:
-        msg = (
+        raise ModelError(
             f"no reranker {spec!r}: it is not a folder and not in the local hub cache; nothing is "
             "downloaded, so copy the model here and name its folder"
         )
-        raise ModelError(msg)
     return CrossEncoderReranker(folder=found)
 
 

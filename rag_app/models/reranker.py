@@ -127,12 +127,10 @@ def _check(folder: Path) -> None:
     if saved.get("model_type") != "CrossEncoder" and not architecture.endswith(
         "ForSequenceClassification"
     ):
-        msg = (
+        raise ModelError(
             f"{folder} holds no cross-encoder but {architecture or 'another model'}; a reranker "
             "reads question and passage together, such as bge-reranker-v2-m3"
         )
-        raise ModelError(msg)
     labels = len(config.get("id2label") or (0, 1))  # transformers leaves out that there are two
     if architecture.endswith("ForSequenceClassification") and labels != 1:
-        msg = f"{folder} distinguishes {labels} classes; a reranker gives one score"
-        raise ModelError(msg)
+        raise ModelError(f"{folder} distinguishes {labels} classes; a reranker gives one score")

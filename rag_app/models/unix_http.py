@@ -67,5 +67,4 @@ def events(response: HTTPResponse) -> Iterator[Any]:
         if data == b"[DONE]":
             return
         yield json.loads(data)
-    msg = "the stream was cut off"
-    raise ConnectionError(msg)
+    raise ConnectionError("the stream was cut off")

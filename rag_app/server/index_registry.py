@@ -329,8 +329,7 @@ class IndexRegistry:
             ApiError: 403, the indexes are fixed.
         """
         if self._only:
-            msg = "the indexes of this server are fixed: it was started with --index"
-            raise ApiError(403, msg)
+            raise ApiError(403, "the indexes of this server are fixed: it was started with --index")
 
 
 def _is_folder(name: str) -> bool:

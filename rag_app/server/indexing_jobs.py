@@ -376,8 +376,7 @@ class IndexingJobs:
             raise _StoppedError
         if time.monotonic() > run.deadline:
             limit = self._registry.settings.job_seconds
-            msg = f"it took longer than {limit:g} seconds (RAG_APP_JOB_SECONDS)"
-            raise TimeoutError(msg)
+            raise TimeoutError(f"it took longer than {limit:g} seconds (RAG_APP_JOB_SECONDS)")
 
     def _set_aside(self, run: _Run, reason: str) -> None:
         """Keep the files of a job that would harm again, without indexing them."""

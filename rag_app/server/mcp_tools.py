@@ -211,8 +211,7 @@ def _chosen(view: IndexRegistry, index: str | None) -> str:
     if name in names:
         return name
     there = f"there are: {', '.join(names)}" if names else "there is none yet"
-    msg = f"no index {name!r}; {there}"
-    raise IndexStoreError(msg)
+    raise IndexStoreError(f"no index {name!r}; {there}")
 
 
 def _document(engine: RagApp, named: str) -> DocumentRecord:
@@ -240,8 +239,7 @@ def _document(engine: RagApp, named: str) -> DocumentRecord:
                 ids = ", ".join(map(document_id, found))
                 msg = f"several documents are named {named}; take one by its id: {ids}"
                 raise DocumentError(msg)
-    msg = f"no document {named!r} in this index; list_documents lists them"
-    raise DocumentError(msg)
+    raise DocumentError(f"no document {named!r} in this index; list_documents lists them")
 
 
 def _index_text(engine: RagApp, text: str, file: str, stored: Path) -> None:

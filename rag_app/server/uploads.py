@@ -356,5 +356,4 @@ def _write(content: BinaryIO, path: Path, name: str, max_bytes: int) -> None:
                 raise ApiError(413, msg, code="file_too_large", param="files")
             file.write(block)
     if not size:
-        msg = f"{name} is empty; leave it out"
-        raise DocumentError(msg)
+        raise DocumentError(f"{name} is empty; leave it out")

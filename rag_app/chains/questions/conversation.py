@@ -94,8 +94,7 @@ class Conversation:
         if not any(map(str.isalnum, conversation.question)):
             lost = conversation.question.count("?") > 2
             why = "its letters became '?' on the way here: send UTF-8" if lost else "ask something"
-            msg = f"the question has no words; {why}"
-            raise QuestionError(msg)
+            raise QuestionError(f"the question has no words; {why}")
         return conversation
 
     @classmethod
@@ -104,8 +103,7 @@ class Conversation:
         if question is None and "messages" in given:
             return cls._of_messages(given["messages"])
         if question is None and given and "question" not in given:
-            msg = f"no `question` among what was given: {', '.join(map(str, given))}"
-            raise QuestionError(msg)
+            raise QuestionError(f"no `question` among what was given: {', '.join(map(str, given))}")
         before = cls._of_messages(
             [*(first_of(given, "history", "chat_history") or []), ("human", "")]
         )

@@ -95,11 +95,10 @@ def decode(
         or best_single_byte(data)
     )
     if found is None:
-        msg = (
+        raise DocumentError(
             f"{name} is not text in an encoding that can be detected; give it with --encoding "
             "(such as gb18030 or big5), or convert the file if it is binary"
         )
-        raise DocumentError(msg)
     if _holds_controls(found[0]):
         msg = f"{name} holds binary data, not text; convert it to text, PDF or DOCX first"
         raise DocumentError(msg)
@@ -118,8 +117,7 @@ def _readable(data: bytes, text: str, codec: str, name: str) -> Found:
     damaged = codec in SHIFTING and SKIPPED in text
     kept = without_garbage(text, SKIPPED, damaged=damaged)
     if kept is None:
-        msg = f"{name} is damaged: most of it is not text; get it or save it again"
-        raise DocumentError(msg)
+        raise DocumentError(f"{name} is damaged: most of it is not text; get it or save it again")
     lost = text.count(SKIPPED) > data.count(SKIPPED.encode())
     if lost and is_chinese(kept) and is_dense(kept):
         kept = without_strays(kept, SKIPPED)

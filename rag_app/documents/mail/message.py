@@ -179,8 +179,7 @@ class _Mail:
     def body(self, part: Message, depth: int = 0) -> str:
         """Return the text of a message or part; what it was sent with becomes attachments."""
         if depth > _MOST_NESTED:
-            msg = f"{shown(self.name)} is nested too deep to be read"
-            raise DocumentError(msg)
+            raise DocumentError(f"{shown(self.name)} is nested too deep to be read")
         kind = part.get_content_type()
         inner = list(_inner(part))
         if kind == "message/rfc822" and inner:

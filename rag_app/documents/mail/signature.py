@@ -40,8 +40,7 @@ def _element(data: bytes, at: int, depth: int = 0) -> _Element:
     """
     tag, length, start = data[at], data[at + 1], at + 2
     if depth > _DEEPEST:
-        msg = "nested too deep"
-        raise ValueError(msg)
+        raise ValueError("nested too deep")
     if length == _INDEFINITE:
         at = start
         while data[at : at + 2] != b"\0\0":
@@ -51,8 +50,7 @@ def _element(data: bytes, at: int, depth: int = 0) -> _Element:
         width = length - _INDEFINITE
         length, start = int.from_bytes(data[start : start + width]), start + width
     if start + length > len(data):
-        msg = "goes beyond the end"
-        raise ValueError(msg)
+        raise ValueError("goes beyond the end")
     return _Element(tag, start, start + length, start + length)
 
 

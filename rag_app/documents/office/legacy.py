@@ -36,11 +36,10 @@ def converted(data: bytes, name: str, suffix: str, wanted: str) -> bytes:
     program = shutil.which("soffice") or shutil.which("libreoffice")
     advice = f"open it in Word, WPS or LibreOffice and save it as .{wanted}"
     if program is None:
-        msg = (
+        raise DocumentError(
             f"{shown(name)} is in the format of before 2007, which takes LibreOffice to read; "
             f"install it, or {advice}"
         )
-        raise DocumentError(msg)
     with tempfile.TemporaryDirectory(prefix="rag-app-") as folder:
         source = Path(folder, f"document.{suffix}")
         source.write_bytes(data)
@@ -53,8 +52,7 @@ def converted(data: bytes, name: str, suffix: str, wanted: str) -> bytes:
             raise DocumentError(msg)
         result = source.with_suffix(f".{wanted}")
         if not result.is_file():
-            msg = f"{shown(name)} is damaged, or LibreOffice can't read it; {advice}"
-            raise DocumentError(msg)
+            raise DocumentError(f"{shown(name)} is damaged, or LibreOffice can't read it; {advice}")
         return result.read_bytes()
 
 

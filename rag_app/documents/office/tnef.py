@@ -169,8 +169,7 @@ def _values(data: bytes, at: int, kind: int) -> tuple[list[bytes], int]:
             (length,) = struct.unpack_from("<I", data, at)
             at += 4
         if at + length > len(data):
-            msg = "a value reaches beyond the end"
-            raise struct.error(msg)
+            raise struct.error("a value reaches beyond the end")
         values.append(data[at : at + length])
         at += _filled(length)
     return values, at

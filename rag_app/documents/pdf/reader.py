@@ -96,8 +96,7 @@ def read_pdf(
         hidden = any(page.hidden for page in pages)
         what = " and ".join(sorted(unread)) or ("text that nobody sees" if hidden else "pictures")
         advice = "nothing can be read in them" if read_picture else INSTALL_OCR
-        msg = f"{shown(name)} holds no text, only {what}; {advice}"
-        raise DocumentError(msg)
+        raise DocumentError(f"{shown(name)} holds no text, only {what}; {advice}")
     text = "\n\n".join(filter(None, [result.text, *texts]))
     end = len(result.text) if texts else None
     return result._replace(text=text, pages_end=end, notes=[*notes, *result.notes])

@@ -35,8 +35,7 @@ def read_epub(data: bytes, name: str) -> ExtractedText:
         book = _Book(archive, name)
         chapters = [text for text in book.chapters() if text]
         if not chapters and "META-INF/encryption.xml" in book.names:
-            msg = f"{shown(name)} is protected; save a copy without protection (DRM)"
-            raise DocumentError(msg)
+            raise DocumentError(f"{shown(name)} is protected; save a copy without protection (DRM)")
     about = "\n".join(f"**{label}:** {value}" for label, value in book.about() if value)
     notes = [f"{book.missing} chapters are missing from the book"] if book.missing else []
     return ExtractedText("\n\n".join(filter(None, [about, *chapters])), notes=notes)

@@ -45,8 +45,7 @@ def parsed_json(text: str, name: str) -> tuple[Any, list[str]]:
     try:
         values = list(_values(text, decoder))
     except RecursionError as error:
-        msg = f"{shown(name)} is nested too deep to be read"
-        raise DocumentError(msg) from error
+        raise DocumentError(f"{shown(name)} is nested too deep to be read") from error
     except ValueError as error:
         return _whole_lines(text, name, decoder, error)
     return (values[0] if len(values) == 1 else values), []

@@ -32,8 +32,7 @@ def read_page(page: str, name: str) -> tuple[str, list[str]]:
         return f"{text}\n\n{data}".strip(), []
     advice = "open it in a browser and save what it shows as PDF"
     if not text:
-        msg = f"{shown(name)} shows nothing until its scripts run; {advice}"
-        raise DocumentError(msg)
+        raise DocumentError(f"{shown(name)} shows nothing until its scripts run; {advice}")
     return text, [f"scripts that write text were not run; if more is missing, {advice}"]
 
 

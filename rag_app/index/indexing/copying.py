@@ -44,11 +44,10 @@ def copy_index(
     with target.locked():
         with target.read() as snapshot:
             if snapshot.meta().fingerprint != meta.fingerprint:
-                msg = (
+                raise IndexStoreError(
                     f"the index {target.place} was made with embedding model "
                     f"{snapshot.meta().embedding}, not {meta.embedding}; choose another index"
                 )
-                raise IndexStoreError(msg)
             there = {document.source: document for document in snapshot.documents()}
         for done, (name, document) in enumerate(wanted.items(), 1):
             if name in there and _content(there[name]) == _content(document):

@@ -57,8 +57,7 @@ def file_hash(path: SourcePath, max_bytes: int) -> str | None:
         return None
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        msg = f"{shown(path)} is not a regular file; use - to read standard input"
-        raise DocumentError(msg)
+        raise DocumentError(f"{shown(path)} is not a regular file; use - to read standard input")
     if status.st_size > max_bytes:
         return None
     digest, left = hashlib.sha256(), status.st_size
@@ -108,14 +107,12 @@ def read_document(
     own = ChineseTextSplitter(options.chunk_size, options.chunk_overlap)
     parts = split_with_offsets(options.splitter or own, loaded)
     if not parts:
-        msg = f"{shown(source)} holds no text"
-        raise DocumentError(msg)
+        raise DocumentError(f"{shown(source)} holds no text")
     if options.max_passages and len(parts) > options.max_passages:
-        msg = (
+        raise DocumentError(
             f"{shown(source)} has {len(parts):,} passages, more than {options.max_passages:,}; "
             "split it into several files"
         )
-        raise DocumentError(msg)
     text, loader = loaded.page_content, loaded.metadata.get("loader")
     notes = tuple(loaded.metadata.get("notes", ()))
     # Where all was read, another way to read pictures would change nothing.
@@ -191,8 +188,7 @@ def check_free(target: Path) -> None:
     taken = next((folder for folder in target.parents if folder.is_file()), None)
     if target.is_dir() or taken:
         what = f"{taken} is a file" if taken else f"{target} is a folder"
-        msg = f"{what} already; choose another name"
-        raise DocumentError(msg)
+        raise DocumentError(f"{what} already; choose another name")
 
 
 def move_file(path: Path, target: Path) -> None:

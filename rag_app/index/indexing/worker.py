@@ -113,9 +113,8 @@ class IndexWorker:
     def _embedding(self) -> DocumentEmbeddings:
         embedding = adapt(self._load())
         if embedding.fingerprint != self._fingerprint:
-            msg = (
+            raise ModelError(
                 f"embedding model {embedding.name} has other weights on {platform.node()}; "
                 "copy the folder of the models there"
             )
-            raise ModelError(msg)
         return embedding

@@ -157,11 +157,10 @@ def check_length(text: str, source: str) -> str:
         IndexStoreError: it is too long for Milvus.
     """
     if len(text.encode()) > _TEXT_BYTES:
-        msg = (
+        raise IndexStoreError(
             f"a passage of {source} is too long for Milvus, whose limit is {_TEXT_BYTES:,} bytes; "
             "index it with a smaller --chunk-size"
         )
-        raise IndexStoreError(msg)
     return text
 
 

@@ -118,11 +118,10 @@ def _connected(uri: str, token: str) -> "MilvusClient":
                 msg = f"{uri} can't be opened by milvus-lite; check that it made this file"
                 raise IndexStoreError(msg) from error
             if time.monotonic() > until:
-                msg = (
+                raise BusyIndexError(
                     f"{uri} is open in another process, and milvus-lite lets one at a time; try "
                     "again when that has ended, or run a server and give its http://HOST:PORT"
-                )
-                raise BusyIndexError(msg) from error
+                ) from error
         time.sleep(0.1)
 
 

@@ -215,8 +215,7 @@ def dense_index(store: DocumentStore) -> DenseIndex:
         return store
     if isinstance(store, IndexStore):
         return FaissCache(store)
-    msg = f"{type(store).__name__} has no vectors to search"
-    raise TypeError(msg)
+    raise TypeError(f"{type(store).__name__} has no vectors to search")
 
 
 def _state(index: Any, stamp: Stamp, snapshot: Snapshot, *, saved: bool = True) -> _State:

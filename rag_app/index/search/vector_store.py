@@ -118,8 +118,7 @@ class FaissVectorStore(VectorStore):
         keys = ids or [None] * len(passages)
         if not len(passages) == len(given) == len(keys):
             counts = f"{len(passages)} texts, {len(given)} metadatas, {len(keys)} ids"
-            msg = f"{counts}: a list is shorter than another; give as many of each"
-            raise ValueError(msg)
+            raise ValueError(f"{counts}: a list is shorter than another; give as many of each")
         rows = zip(passages, given, keys, strict=True)
         chunks = [_chunk(text, metadata, key) for text, metadata, key in rows]
         own = [key for key in keys if key is not None]

@@ -93,12 +93,10 @@ def back_up(
         IndexStoreError: there is no index of a name.
     """
     if file.is_dir() or (file.exists() and not overwrite):
-        msg = f"{file} is there already; choose another name, or give --overwrite"
-        raise BackupError(msg)
+        raise BackupError(f"{file} is there already; choose another name, or give --overwrite")
     chosen = list(dict.fromkeys(names)) or index_names()
     if not (chosen or models):
-        msg = f"there is no index in {indexes_folder()}, so nothing to back up"
-        raise BackupError(msg)
+        raise BackupError(f"there is no index in {indexes_folder()}, so nothing to back up")
     for name in chosen:
         if not (store := IndexStore(named_folder(name))).exists():
             raise missing_index(store.path)

@@ -175,11 +175,10 @@ def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
                 raise
             # WAL needs a file for shared memory beside the database, and the folder is read-only.
             if _size(path.with_name(path.name + "-wal")):
-                msg = (
+                raise IndexStoreError(
                     f"{path} has changes waiting in {path.name}-wal that can't be read in a "
                     "read-only folder; copy the folder to where it can be written"
-                )
-                raise IndexStoreError(msg) from error
+                ) from error
             return _checked(path, "mode=ro&immutable=1", "query_only=ON"), False
 
 
@@ -236,11 +235,10 @@ def _check_schema(path: Path, connection: sqlite3.Connection) -> None:
     if row is None or row[0] != str(SCHEMA_VERSION):
         found = row[0] if row else "none"
         if found.isdecimal() and int(found) > SCHEMA_VERSION:
-            msg = (
+            raise IndexStoreError(
                 f"{path} was written by a newer rag-app (schema {found}; this one reads "
                 f"{SCHEMA_VERSION}): update rag-app, or choose another index with --index"
             )
-            raise IndexStoreError(msg)
         raise damaged(path, f"its schema version is {found}, this rag-app reads {SCHEMA_VERSION}")
 
 
@@ -264,12 +262,11 @@ def check_dimension(meta: IndexMeta, dimension: int) -> None:
         EmbeddingMismatchError: they have another number of numbers.
     """
     if dimension != meta.dimension:
-        msg = (
+        raise EmbeddingMismatchError(
             f"the index was made with {meta.embedding}, whose vectors have {meta.dimension} "
             f"numbers, and these have {dimension}: another model answers to its name; run: "
             "rag-app reembed"
         )
-        raise EmbeddingMismatchError(msg)
 
 
 def check_model(meta: IndexMeta, embedding: "DocumentEmbeddings", place: str) -> None:
@@ -284,12 +281,11 @@ def check_model(meta: IndexMeta, embedding: "DocumentEmbeddings", place: str) ->
     named = embedding.name
     if meta.embedding == named:
         named += " (of other weights)"
-    msg = (
+    raise EmbeddingMismatchError(
         f"the index {place} was made with embedding model {meta.embedding}, not "
         f"{named}; use --embedding {meta.embedding}, or embed its passages again: "
         f"rag-app reembed --embedding {embedding.name}"
     )
-    raise EmbeddingMismatchError(msg)
 
 
 def _translation(path: Path, error: sqlite3.Error) -> Exception:

@@ -89,8 +89,7 @@ def rename_index(store: IndexStore, name: str) -> IndexStore:
     """
     target = named_folder(name)
     if not is_encodable(name):
-        msg = f"{name!r} is not valid text; choose another name"
-        raise IndexStoreError(msg)
+        raise IndexStoreError(f"{name!r} is not valid text; choose another name")
     if not store.exists():
         raise missing_index(store.path)
     if target.exists():

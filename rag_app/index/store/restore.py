@@ -77,11 +77,10 @@ def restore(
         plan = _Plan(file, manifest, names)
     there = [index.name for index in plan.indexes if named_folder(index.name).exists()]
     if there and not (overwrite or check):
-        msg = (
+        raise BackupError(
             f"there is an index {there[0]} already; rename or delete it, choose others with "
             "--index, or give --overwrite"
         )
-        raise BackupError(msg)
     counted = _Counted(plan.bytes, progress)
     if check:
         for name, blocks in entries(file):
@@ -134,8 +133,7 @@ class _Plan:
             _check_index(file, index.name, sizes)
         if lacking := set(names) - {index.name for index in saved}:
             held = ", ".join(index.name for index in saved) or "none"
-            msg = f"{file} holds no index {min(lacking)}; it holds: {held}"
-            raise BackupError(msg)
+            raise BackupError(f"{file} holds no index {min(lacking)}; it holds: {held}")
         self.models = models if not names else []
         roots = {(INDEXES, index.name) for index in self.indexes}
         roots |= {(MODELS, name) for name in self.models}

@@ -130,11 +130,10 @@ class IndexStore:
         except OSError:  # not there yet, or what making it says better
             return
         if other is not None:
-            msg = (
+            raise IndexStoreError(
                 f"{self.folder.absolute()} is not an index and holds other files ({other}); give "
                 "--index a name, or a folder that is new or empty"
             )
-            raise IndexStoreError(msg)
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:

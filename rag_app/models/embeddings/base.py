@@ -174,13 +174,11 @@ def _vectors(rows: object, count: int, name: str) -> FloatArray:
         msg = f"embedding model {name} returned no numbers in vectors of one length"
         raise ModelError(msg) from error
     if vectors.ndim != 2 or len(vectors) != count or not vectors.size:
-        msg = f"embedding model {name} returned shape {vectors.shape} for {count} texts"
-        raise ModelError(msg)
+        raise ModelError(f"embedding model {name} returned shape {vectors.shape} for {count} texts")
     return normalized(_finite(vectors, name))
 
 
 def _finite(vectors: FloatArray, name: str) -> FloatArray:
     if not np.isfinite(vectors).all():
-        msg = f"embedding model {name} returned numbers that aren't finite"
-        raise ModelError(msg)
+        raise ModelError(f"embedding model {name} returned numbers that aren't finite")
     return vectors

@@ -66,8 +66,7 @@ class CompatibleEmbeddings(DocumentEmbeddings):
             return normalized(np.asarray(rows, np.float32))
         except openai.OpenAIError as error:
             reason = without_key(str(error), self._key)
-            msg = (
+            raise ModelError(
                 f"{self._url} gave no embeddings ({reason}); "
                 "check the URL, RAG_APP_LLM_API_KEY and the server"
-            )
-            raise ModelError(msg) from error
+            ) from error

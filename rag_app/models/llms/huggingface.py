@@ -96,11 +96,10 @@ class HuggingFaceChat(LocalChat):
         ids = self.get_token_ids(text)
         room = self.context_length - len(ids)
         if room <= 0:
-            msg = (
+            raise PromptTooLongError(
                 f"this model's maximum context length is {self.context_length} tokens and the "
                 f"prompt has {len(ids)}; ask about less"
             )
-            raise PromptTooLongError(msg)
 
         def show(item: Any) -> None:
             if isinstance(item, BaseException):
@@ -191,8 +190,7 @@ def _require_memory(folder: Path, options: dict[str, Any]) -> None:
         ):
             require_memory(checkpoint.tensors.values(), options)
     except GenerateError as error:
-        msg = f"{folder} can't be loaded: {error}"
-        raise ModelError(msg) from error
+        raise ModelError(f"{folder} can't be loaded: {error}") from error
 
 
 def _why_not_loaded(spec: str, error: BaseException) -> str:

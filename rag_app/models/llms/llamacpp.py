@@ -383,9 +383,8 @@ def _serve(model: LlamaCppChat, header: GgufHeader) -> tuple[LlamaServer, Server
     except (RuntimeError, ValueError, MemoryError) as error:
         names = map(header.values.get, ("general.architecture", "tokenizer.ggml.pre"))
         kind = "/".join(str(name) for name in names if name)
-        msg = (
+        raise ModelError(
             f"llama.cpp can't load {model.path} ({error}): the file is damaged, of a kind it does "
             f"not know ({kind}), or there is too little memory; try a smaller "
             "RAG_APP_CONTEXT_LENGTH"
-        )
-        raise ModelError(msg) from error
+        ) from error

@@ -186,10 +186,9 @@ def check_proxies() -> None:
         try:
             httpx2.Proxy(proxy if "://" in proxy else f"http://{proxy}")
         except (ValueError, httpx2.InvalidURL) as error:
-            msg = (
+            raise ModelError(
                 f"the proxy of {scheme.upper()}_PROXY can't be used ({error}); correct or unset it"
-            )
-            raise ModelError(msg) from error
+            ) from error
 
 
 def _prefix(url: str) -> bytes:

@@ -216,6 +216,5 @@ def _first_model(servers: LoadBalancer, key: str) -> str:
     ):
         listed = client.models.list().data
     if not listed:
-        msg = f"{', '.join(servers.urls)} lists no model; name one with --llm-name"
-        raise ModelError(msg)
+        raise ModelError(f"{', '.join(servers.urls)} lists no model; name one with --llm-name")
     return listed[0].id

@@ -64,8 +64,7 @@ class Tools:
     def __init__(self, tools: Sequence[Any], choice: Any = "auto") -> None:
         for kind in (tool.get("type", "function") for tool in tools if isinstance(tool, dict)):
             if kind != "function":
-                msg = f"tools of type {kind} are not supported; send functions"
-                raise ToolsError(msg, "tools")
+                raise ToolsError(f"tools of type {kind} are not supported; send functions", "tools")
         try:
             self._functions = {tool["function"]["name"]: tool["function"] for tool in tools}
         except (KeyError, TypeError) as error:

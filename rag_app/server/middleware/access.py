@@ -100,8 +100,7 @@ def read_keys(file: Path) -> list[ApiKey]:
         raise SettingsError(msg) from error
     keys = [ApiKey.parse(line) for line in lines if line.strip() and not line.startswith("#")]
     if not keys:
-        msg = f"the key file {file} holds no key; write one in each line"
-        raise SettingsError(msg)
+        raise SettingsError(f"the key file {file} holds no key; write one in each line")
     return keys
 
 
@@ -237,11 +236,10 @@ class Access:
             msg = f"“{self.host}” is not an address or name of a host; --port says on which port"
             raise SettingsError(msg)
         if not self.keys and not self.is_local:
-            msg = (
+            raise SettingsError(
                 f"{self.host} can be reached from other machines, and there is no key: "
                 "give --api-key KEY (or RAG_APP_API_KEY), or keep --host 127.0.0.1"
             )
-            raise SettingsError(msg)
 
     @cached_property
     def api_keys(self) -> list[ApiKey]:

@@ -61,8 +61,7 @@ def rename_conversation(
 ) -> Kept:
     """Give a conversation another name; the first is its first question."""
     if not conversations.rename(conversation, body.name):
-        msg = f"no conversation {conversation!r}"
-        raise ApiError(404, msg, code="conversation_not_found")
+        raise ApiError(404, f"no conversation {conversation!r}", code="conversation_not_found")
     return Kept(id=conversation, kept=True)
 
 

@@ -184,8 +184,7 @@ class ChatRequest(Sampling, DocumentOptions):
     @classmethod
     def _have_names(cls, value: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
         if not all(isinstance(function.get("name"), str) for function in value or ()):
-            msg = "each of functions is {name, description, parameters}"
-            raise ValueError(msg)
+            raise ValueError("each of functions is {name, description, parameters}")
         return value
 
     @model_validator(mode="after")

@@ -51,18 +51,15 @@ class TurnBody(RequestBody):
         try:
             size = len(json.dumps(details, ensure_ascii=False, allow_nan=False).encode())
         except UnicodeEncodeError as error:
-            msg = "it holds what is not text"
-            raise ValueError(msg) from error
+            raise ValueError("it holds what is not text") from error
         if size > _MOST_BYTES:
-            msg = f"it is larger than {_MOST_BYTES:,} bytes"
-            raise ValueError(msg)
+            raise ValueError(f"it is larger than {_MOST_BYTES:,} bytes")
         return details
 
 
 def _check_depth(value: Any, left: int) -> None:
     if left == 0:
-        msg = f"it is nested deeper than {_DEEPEST}"
-        raise ValueError(msg)
+        raise ValueError(f"it is nested deeper than {_DEEPEST}")
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for item in inner:
         _check_depth(item, left - 1)

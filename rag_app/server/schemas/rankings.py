@@ -78,8 +78,7 @@ def _fields_of(document: Any, names: list[str]) -> Any:
         return document
     found = [str(document[name]) for name in names if name in document]
     if not found:
-        msg = f"a document has none of rank_fields: {', '.join(names)}"
-        raise ValueError(msg)
+        raise ValueError(f"a document has none of rank_fields: {', '.join(names)}")
     return "\n".join(found)
 
 

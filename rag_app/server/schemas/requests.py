@@ -63,8 +63,7 @@ def whole_characters(value: Any, levels: int = _LEVELS) -> Any:
         {'cut': ['好\ufffd']}
     """
     if not levels:
-        msg = "the body is nested too deeply"
-        raise ValueError(msg)
+        raise ValueError("the body is nested too deeply")
     if isinstance(value, dict):
         return {
             whole_characters(name): whole_characters(part, levels - 1)
@@ -95,11 +94,10 @@ class RequestBody(BaseModel):
 def no_token_ids(value: Any) -> Any:
     """Refuse numbers in place of text, which only OpenAI's own models understand."""
     if isinstance(value, list) and any(isinstance(item, int | list) for item in value):
-        msg = (
+        raise ValueError(
             "token ids belong to OpenAI's own models; send text "
             "(LangChain: check_embedding_ctx_length=False)"
         )
-        raise ValueError(msg)
     return value
 
 
@@ -111,8 +109,7 @@ class StreamOptions(RequestBody):
 
 def _some_tokens(value: int | None) -> int | None:
     if value == 0:
-        msg = "give 1 or more, or -1 for as many as there may be"
-        raise ValueError(msg)
+        raise ValueError("give 1 or more, or -1 for as many as there may be")
     return value
 
 

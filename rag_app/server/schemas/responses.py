@@ -293,8 +293,7 @@ def _content(
     if content is None or isinstance(content, str):
         return content
     if not earlier and (others := [part for part in content if part.type not in _WORDS]):
-        msg = f"{others[0].type} parts are not supported; send text"
-        raise ApiError(400, msg, param=where)
+        raise ApiError(400, f"{others[0].type} parts are not supported; send text", param=where)
     kinds = dict.fromkeys(_WORDS, "text")
     return [
         {"type": kinds.get(part.type, part.type), "text": part.text or part.refusal or ""}

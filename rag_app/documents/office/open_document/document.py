@@ -52,8 +52,7 @@ def read_odf(data: bytes, name: str, read_picture: "ReadPicture | None" = None) 
         names = set(archive.namelist())
         manifest = "META-INF/manifest.xml"
         if manifest in names and b"encryption-data" in archive.read(manifest):
-            msg = f"{shown(name)} needs a password; save a copy without one"
-            raise DocumentError(msg)
+            raise DocumentError(f"{shown(name)} needs a password; save a copy without one")
         roots = {
             part: parsed(archive.read(part))
             for part in ("content.xml", "styles.xml")

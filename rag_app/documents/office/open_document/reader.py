@@ -131,8 +131,7 @@ class OpenReader:
     def _blocks(self, part: Iterable[Element], depth: int) -> Iterator[str]:
         """Yield the paragraphs, headings, lists and tables in a part."""
         if depth > MAX_DEPTH:
-            msg = f"{shown(self.name)} is nested too deep to be read"
-            raise DocumentError(msg)
+            raise DocumentError(f"{shown(self.name)} is nested too deep to be read")
         for item in part:
             if item.tag in _SILENT or not isinstance(item.tag, str):
                 continue
@@ -295,8 +294,7 @@ class OpenReader:
                 continue
             self.size += (len(cells) + sum(map(len, cells)) + 1) * times
             if self.size > _MAX_CHARACTERS:
-                msg = f"{shown(self.name)} has too many cells; save the part needed"
-                raise DocumentError(msg)
+                raise DocumentError(f"{shown(self.name)} has too many cells; save the part needed")
             rows += [cells] * times
         return rows
 

@@ -54,10 +54,9 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
         DocumentError: it is not RTF, is nested without end, or has no readable characters.
     """
     if not data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{\\rtf"):
-        msg = (
+        raise DocumentError(
             f"{shown(name)} is damaged or not an RTF file; open it in Word or WPS and save it again"
         )
-        raise DocumentError(msg)
     reader = _Reader(name)
     text = reader.read(data)
     if gibberish("".join(text.split())):  # old Chinese programs name no encoding, or a Western one
@@ -138,8 +137,7 @@ class _Reader:
         self.starred = False
         if opens:
             if len(self.stack) > _MAX_DEPTH:
-                msg = f"{shown(self.name)} is nested too deep to be read"
-                raise DocumentError(msg)
+                raise DocumentError(f"{shown(self.name)} is nested too deep to be read")
             self.stack.append(self.state)
             self.state = replace(self.state)
         elif self.stack:

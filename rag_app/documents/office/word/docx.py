@@ -91,8 +91,7 @@ class _Document:
         self.bindings = Bindings(package, part)
         root = package.tree(part)
         if root is None:
-            msg = "it has no main part"
-            raise ValueError(msg)
+            raise ValueError("it has no main part")
         self.root = self._final(root)
         self.numbering = Numbering(self._related("numbering"))
         self.styles = styles_by_id(self._related("styles"))
