@@ -10,12 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.citations import Citation, cite, context_of, highest_relevance
-from rag_app.chains.confidence import (
-    CALIBRATION,
-    Calibration,
-    Confidence,
-    Signals,
-)
+from rag_app.chains.confidence import CALIBRATION, Calibration, Confidence, Signals
 from rag_app.chains.marks import cited_passage
 from rag_app.chains.nearness import nearest_sentences
 from rag_app.chains.prompts import (
@@ -29,21 +24,9 @@ from rag_app.chains.prompts import (
 )
 from rag_app.chains.questions import asks_how, bare_question
 from rag_app.chains.questions.conversation import AnswerInput, Question
-from rag_app.chains.reading import (
-    AnswerOptions,
-    EmbeddingsOf,
-    JudgedAnswer,
-    Reading,
-)
+from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, JudgedAnswer, Reading
 from rag_app.chains.results import Answer
-from rag_app.chains.streaming import (
-    Call,
-    Invoke,
-    StepChain,
-    Steps,
-    made_again,
-    result_of,
-)
+from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, made_again, result_of
 from rag_app.documents.text import Language, query_terms
 from rag_app.index.search.excerpts import excerpts
 from rag_app.settings import DEFAULTS, AnswerChain, ContextKind

@@ -31,14 +31,7 @@ from rag_app.chains.questions.conversation import (
 from rag_app.chains.questions.overview import overview_of
 from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Reading
 from rag_app.chains.results import Answer
-from rag_app.chains.streaming import (
-    Invoke,
-    StepChain,
-    Steps,
-    loaded,
-    made_again,
-    result_of,
-)
+from rag_app.chains.streaming import Invoke, StepChain, Steps, loaded, made_again, result_of
 from rag_app.chains.translation import (
     in_language_of,
     searched_in_translation,

@@ -14,14 +14,7 @@ from rag_app.chains.citations import Citation, cite
 from rag_app.chains.orders import without_orders
 from rag_app.chains.prompts import Budget, GivenPrompts, Prompts, Task, segments
 from rag_app.chains.results import Summary
-from rag_app.chains.streaming import (
-    Batch,
-    Call,
-    StepChain,
-    Steps,
-    loaded,
-    made_again,
-)
+from rag_app.chains.streaming import Batch, Call, StepChain, Steps, loaded, made_again
 from rag_app.documents.splitters import ChineseTextSplitter
 from rag_app.documents.text import SENTENCE_END, Language, language_of
 from rag_app.errors import DocumentError

@@ -8,10 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_core.callbacks import (
-    CallbackManagerForRetrieverRun,
-    UsageMetadataCallbackHandler,
-)
+from langchain_core.callbacks import CallbackManagerForRetrieverRun, UsageMetadataCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig

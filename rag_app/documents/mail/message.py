@@ -25,12 +25,7 @@ from rag_app.documents.mail.transfer_encoding import (
 )
 from rag_app.documents.parts import ReadPart, read_parts
 from rag_app.documents.text import clean, one_blank_line, shown, space_at_break
-from rag_app.documents.web.html import (
-    declared_charset,
-    is_markup,
-    page_markdown,
-    wider_charset,
-)
+from rag_app.documents.web.html import declared_charset, is_markup, page_markdown, wider_charset
 from rag_app.errors import DocumentError
 
 _FIELDS = ("From", "To", "Cc", "Date")

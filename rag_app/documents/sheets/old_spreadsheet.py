@@ -16,11 +16,7 @@ from rag_app.documents.office.package import (
     uncalculated_notes,
     unread_notes,
 )
-from rag_app.documents.sheets.old_records import (
-    OldSheet,
-    old_sheets,
-    without_names_and_comments,
-)
+from rag_app.documents.sheets.old_records import OldSheet, old_sheets, without_names_and_comments
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import HiddenColumns, cover
 from rag_app.documents.text import clean, remark, shown

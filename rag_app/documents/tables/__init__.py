@@ -18,19 +18,8 @@ from rag_app.documents.tables.cells import (
     filled_cells,
     one_line,
 )
-from rag_app.documents.tables.forms import (
-    form_line,
-    is_filled_in,
-    is_form,
-    plain_lines,
-    sections,
-)
-from rag_app.documents.tables.heads import (
-    column_names,
-    has_values_below,
-    head_rows,
-    is_labels,
-)
+from rag_app.documents.tables.forms import form_line, is_filled_in, is_form, plain_lines, sections
+from rag_app.documents.tables.heads import column_names, has_values_below, head_rows, is_labels
 from rag_app.documents.tables.rows import is_unnamed, named_row
 
 _BROKEN = 200

@@ -17,11 +17,7 @@ from rag_app.documents.tables.cells import (
     filled_cells,
     goes_on,
 )
-from rag_app.documents.tables.forms import (
-    is_form,
-    is_row_of_fields,
-    is_row_of_form,
-)
+from rag_app.documents.tables.forms import is_form, is_row_of_fields, is_row_of_form
 from rag_app.documents.tables.periods import (
     PERIOD,
     YEAR,

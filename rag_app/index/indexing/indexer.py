@@ -9,12 +9,7 @@ from langchain_core.embeddings import Embeddings
 
 from rag_app.index.indexing.placement import Roots
 from rag_app.index.indexing.prune import gone_sources, present_sources
-from rag_app.index.indexing.report import (
-    Failure,
-    IndexOptions,
-    IndexReport,
-    ProgressCallback,
-)
+from rag_app.index.indexing.report import Failure, IndexOptions, IndexReport, ProgressCallback
 from rag_app.index.indexing.run import IndexEngine, IndexRun
 from rag_app.index.search.faiss_cache import dense_index
 from rag_app.index.store.interface import DocumentStore

@@ -21,12 +21,7 @@ from numpy.typing import NDArray
 
 from rag_app.index.search import background
 from rag_app.index.search.faiss_file import Stamp, file_state, load, save, sweep, write_stamp
-from rag_app.index.search.faiss_index import (
-    REFINE,
-    build_approximate,
-    build_exact,
-    merge,
-)
+from rag_app.index.search.faiss_index import REFINE, build_approximate, build_exact, merge
 from rag_app.index.store.database import check_dimension
 from rag_app.index.store.interface import DenseIndex, DocumentStore, Scores
 from rag_app.index.store.snapshot import Matches, Snapshot

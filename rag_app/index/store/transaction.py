@@ -13,13 +13,7 @@ from rag_app.documents.progress import counted
 from rag_app.documents.text import document_terms, lexical_version
 from rag_app.index.store.database import WAITING_TABLE, check_dimension, has_notes, meta_rows
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta, in_folders
-from rag_app.index.store.snapshot import (
-    COUNTS,
-    STAGED,
-    STAGED_EMBEDDING,
-    STAGED_FOR,
-    Snapshot,
-)
+from rag_app.index.store.snapshot import COUNTS, STAGED, STAGED_EMBEDDING, STAGED_FOR, Snapshot
 
 if TYPE_CHECKING:
     from rag_app.models.embeddings.base import FloatArray

@@ -22,12 +22,7 @@ from model_prep.errors import CheckpointError
 from model_prep.gguf.header import GgufHeader, read_model_header
 from model_prep.inference.control_tokens import ControlTokens
 from rag_app.errors import ModelError, PromptTooLongError, SchemaError
-from rag_app.models.llms.llamacpp_server import (
-    LlamaServer,
-    ServerOptions,
-    ServerProcess,
-    post,
-)
+from rag_app.models.llms.llamacpp_server import LlamaServer, ServerOptions, ServerProcess, post
 from rag_app.models.llms.local import LocalChat, failure, local_options, unwanted
 from rag_app.models.llms.prompt_cache import GIGABYTE, PromptCache, slots_folder
 from rag_app.models.llms.thoughts import REASONING

@@ -4,24 +4,14 @@ import asyncio
 import queue
 import threading
 from abc import abstractmethod
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Callable,
-    Generator,
-    Iterator,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import aclosing, closing
 from functools import partial
 from typing import Any, ClassVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.language_models.chat_models import (
-    agenerate_from_stream,
-    generate_from_stream,
-)
+from langchain_core.language_models.chat_models import agenerate_from_stream, generate_from_stream
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
@@ -29,13 +19,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from rag_app.errors import ModelError
-from rag_app.models.llms.tools import (
-    END,
-    Put,
-    Tools,
-    answer_with_tools,
-    tool_choice_of,
-)
+from rag_app.models.llms.tools import END, Put, Tools, answer_with_tools, tool_choice_of
 from rag_app.settings import DEFAULTS, Settings
 
 Start = Callable[[Put, threading.Event], None]

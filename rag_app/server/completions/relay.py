@@ -11,12 +11,7 @@ from starlette.types import Receive, Scope, Send
 from rag_app.models.llms.load_balancer import AsyncFailoverClient, NoServerError
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.errors import ApiError
-from rag_app.server.event_stream import (
-    STREAM_HEADERS,
-    ServerSentEvents,
-    kept_alive,
-    send_part,
-)
+from rag_app.server.event_stream import STREAM_HEADERS, ServerSentEvents, kept_alive, send_part
 from rag_app.server.queueing import QueuePlace, while_wanted
 
 _KEPT_HEADERS = {"content-type", "retry-after"}

@@ -11,11 +11,7 @@ from fastapi import APIRouter, Depends, Request
 
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.completions.chat import DocumentChat, index_address
-from rag_app.server.completions.generation import (
-    ChatGeneration,
-    TextGeneration,
-    options_of,
-)
+from rag_app.server.completions.generation import ChatGeneration, TextGeneration, options_of
 from rag_app.server.completions.relay import Relay, use_content
 from rag_app.server.errors import ApiError
 from rag_app.server.event_stream import ServerSentEvents, generated_stream

@@ -155,11 +155,7 @@ async def cohere_embed(
     }
 
 
-@router.post(
-    "/rerank",
-    response_model_exclude_none=True,
-    responses=errors(400, 404, 413, 503, 504),
-)
+@router.post("/rerank", response_model_exclude_none=True, responses=errors(400, 404, 413, 503, 504))
 async def rerank(
     request: RerankRequest, raw_request: Request, registry: Registry, queues: ServerQueues
 ) -> AnyRanking:

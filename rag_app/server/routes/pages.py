@@ -10,13 +10,7 @@ from rag_app.server.index_registry import IndexRegistry, Registry, shown_name
 from rag_app.server.page_images import MOST_PAGES, Pages, lines_of
 from rag_app.server.schemas.indexes import DocumentId, IndexName
 from rag_app.server.schemas.openapi import errors
-from rag_app.server.schemas.pages import (
-    DocumentPage,
-    DocumentPages,
-    Offset,
-    PageBox,
-    PageNumber,
-)
+from rag_app.server.schemas.pages import DocumentPage, DocumentPages, Offset, PageBox, PageNumber
 
 router = APIRouter(prefix="/v1/indexes/{index}/documents/{document}", tags=["Documents"])
 _BYTES = {"type": "string", "format": "binary"}
