@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from itertools import count
@@ -10,9 +10,9 @@ from math import isfinite
 from time import time
 from typing import Any
 
+import httpx2
 import openai
 
-from model_prep.crawl.http_client import LONGEST_ANSWER, AnswerTooLongError, http_client
 from model_prep.crawl.prompts import Prompt, TextPrompt
 from model_prep.crawl.report import CrawlReport
 from model_prep.crawl.settings import CrawlOptions
@@ -24,6 +24,8 @@ _LONGEST_BACKOFF = 60.0
 """Seconds."""
 _RETRIED = {408, 409, 425, 429}
 """Statuses, besides all from 500 on."""
+LONGEST_ANSWER = 8 * 2**20
+"""Bytes, as they are sent."""
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -276,3 +278,33 @@ def _retry_after(error: openai.APIError) -> float | None:
         except (ValueError, OverflowError):
             return None
     return max(seconds, 0.0) if isfinite(seconds) else None
+
+
+class AnswerTooLongError(httpx2.ReadError):
+    """A server sent more than `LONGEST_ANSWER`, and might have gone on for ever."""
+
+
+def http_client() -> openai.DefaultAsyncHttpxClient:
+    """Return a client that is as the library's own, and raises `AnswerTooLongError`."""
+    return openai.DefaultAsyncHttpxClient(event_hooks={"response": [_bound]})
+
+
+async def _bound(response: httpx2.Response) -> None:
+    if isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Bounded(response.stream)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for piece in self._stream:
+            size += len(piece)
+            if size > LONGEST_ANSWER:
+                raise AnswerTooLongError("the answer is too long")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -6,8 +6,7 @@ from typing import NamedTuple
 from rag_app.documents.formats import ExtractedText, LineBox
 from rag_app.documents.pdf.annotations import Written, characters
 from rag_app.documents.pdf.characters import HYPHEN, PageCharacters
-from rag_app.documents.pdf.facing_pages import facing_pages
-from rag_app.documents.pdf.layout import Block, blocks
+from rag_app.documents.pdf.layout import Block, blocks, facing_pages
 from rag_app.documents.pdf.lines import Fragment, glue
 from rag_app.documents.pdf.paragraphs import (
     LEADERS,
@@ -17,6 +16,7 @@ from rag_app.documents.pdf.paragraphs import (
     paragraphs,
     without_footnotes,
 )
+from rag_app.documents.pdf.rules import Box
 from rag_app.documents.pdf.running_heads import running_lines, without
 from rag_app.documents.pdf.tables.ruled_tables import Table
 from rag_app.documents.pdf.tables.table_heads import with_heads
@@ -243,7 +243,7 @@ class _Writer:
         self._write(text)
         self._box(start, (line.left, line.bottom, line.right, line.top))
 
-    def _box(self, start: int, box: tuple[float, float, float, float]) -> None:
+    def _box(self, start: int, box: Box) -> None:
         """Note where the text from ``start`` on stands on the page, before it was turned."""
         if self._quarter is None:
             return

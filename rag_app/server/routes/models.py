@@ -16,9 +16,10 @@ from rag_app.models.embeddings.base import (
     DocumentEmbeddings,
     FloatArray,
     embed_by_length,
+    mean_vector,
     normalized,
+    windows,
 )
-from rag_app.models.embeddings.limits import mean_vector, windows
 from rag_app.models.reranker import CrossEncoderReranker
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import Registry, no_model
