@@ -14,7 +14,6 @@ from model_prep.tokenizer.train import DEFAULT_VOCAB_SIZE
 if TYPE_CHECKING:
     from model_prep.tokenizer.merge import TokenizerMerge
 
-
 _FOLDER, _FILE = Path("merged_tokenizer_hf"), Path("merged_tokenizer_sp/chinese_llama.model")
 """What the family's script writes."""
 

@@ -129,7 +129,8 @@ def prepare_merge(
         _stage(adapter.folder, adapter.vocab_size, name)
         for adapter, name in zip(adapters, known, strict=True)
     ]
-    require_order(_stage(base_model, _rows(base)), stages)
+    rows = (base.tensors[name].shape[0] for name in EMBEDDINGS if name in base.tensors)
+    require_order(_stage(base_model, next(rows, None)), stages)
     tied = is_tied(base_config, base)
     elsewhere = tied_elsewhere(base_config, base)
     _require_tied(elsewhere, adapters)
@@ -212,10 +213,6 @@ def _digests(adapters: list[Adapter], progress: Progress | None) -> list[dict[st
     files = [file for adapter in adapters for file in adapter.checkpoint.files]
     found = file_digests(files, progress)
     return [{file.name: found[file] for file in adapter.checkpoint.files} for adapter in adapters]
-
-
-def _rows(base: BaseWeights) -> int | None:
-    return next((base.tensors[name].shape[0] for name in EMBEDDINGS if name in base.tensors), None)
 
 
 def _stage(folder: Path, rows: int | None, known: str | None = None) -> Stage:

@@ -78,7 +78,8 @@ class PackedSequences:
         Positions start at 0 for each sample: that is how transformers' models separate samples,
         and none attends to another.
         """
-        spans = [self._span(sample) for sample in self._samples[index]]
+        ends = self.data.ends
+        spans = [slice(ends[at - 1] if at else 0, ends[at]) for at in self._samples[index]]
         ids, labels = (
             np.concatenate([tokens[span] for span in spans]).astype(np.int64)
             for tokens in (self.data.ids, self.data.labels)
@@ -86,9 +87,6 @@ class PackedSequences:
         positions = np.concatenate([np.arange(span.stop - span.start) for span in spans])
         # The first token of a sample would be predicted from the sample before it.
         return {"ids": ids, "labels": np.where(positions, labels, IGNORED), "positions": positions}
-
-    def _span(self, sample: int) -> slice:
-        return slice(self.data.ends[sample - 1] if sample else 0, self.data.ends[sample])
 
     @cached_property
     def tokens(self) -> int:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
     from rag_app.models.reranker import CrossEncoderReranker
 
-
 RAG = "rag:"
 """What the model id of an index begins with."""
 LATEST = ":latest"
@@ -61,7 +60,8 @@ class IndexRegistry:
         self.base = base
         self._root = indexes_folder()
         self._any = base.over(self._root / "any")
-        self._only = {folder.name: folder for folder in map(self._folder_of, only)}
+        named = (base.settings.model_copy(update={"index": index}) for index in only)
+        self._only = {given.index_folder.name: given.index_folder for given in named}
         self._key: ApiKey | None = None
         self._engines: dict[str, RagApp] = {}
         self._embeddings: dict[str, DocumentEmbeddings] = {}
@@ -318,9 +318,6 @@ class IndexRegistry:
         except (IndexStoreError, ModelError) as error:
             _log.warning("the embedding model of %s can't be loaded: %s", folder.name, error)
             return None
-
-    def _folder_of(self, index: str) -> Path:
-        return self.settings.model_copy(update={"index": index}).index_folder
 
     def check_open(self) -> None:
         """Say whether indexes may be made and deleted.

@@ -44,7 +44,8 @@ def gibberish(text: str) -> bool:
     strange = sum(_is_strange(char) for char in text)
     if strange > len(text) * MOST_UNREADABLE:
         return True
-    if len(text) >= 12 and (_holds_halves(text, strange) or _is_jumbled(text)):
+    halves = strange + len(_HALVES.findall(text))
+    if len(text) >= 12 and (halves > len(text) * _MOST_HALVES or _is_jumbled(text)):
         return True
     han = HAN_CHARACTER.findall(text)
     rare = sum(char not in ordinary() and char not in frequent() for char in han)
@@ -57,10 +58,6 @@ def gibberish(text: str) -> bool:
     marks = sum(char.isascii() and not char.isalnum() for char in text)
     letters = sum(char.isalpha() for char in text)
     return len(text) >= 12 and marks > len(text) * 0.5 and letters < len(text) * 0.25
-
-
-def _holds_halves(text: str, strange: int) -> bool:
-    return strange + len(_HALVES.findall(text)) > len(text) * _MOST_HALVES
 
 
 def _is_jumbled(text: str) -> bool:

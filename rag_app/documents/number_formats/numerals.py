@@ -51,10 +51,6 @@ def _sign(signs: Sequence[str], number: int) -> str:
     return signs[(number - 1) % len(signs)]
 
 
-def _digit_by_digit(number: int) -> str:
-    return chinese_digits(str(number), _DIGITS)
-
-
 def _letter(number: int) -> str:
     return chr(ord("a") + (number - 1) % 26) * ((number - 1) // 26 + 1)
 
@@ -106,7 +102,7 @@ def _traditional_legal(number: int) -> str:
 
 _NUMERALS: dict[str, Callable[[int], str]] = {
     **{kind: partial(_sign, signs) for kind, signs in _SIGNS.items()},
-    **dict.fromkeys(_DIGIT_BY_DIGIT, _digit_by_digit),
+    **dict.fromkeys(_DIGIT_BY_DIGIT, lambda number: chinese_digits(str(number), _DIGITS)),
     "lowerLetter": _letter,
     "upperLetter": lambda number: _letter(number).upper(),
     "lowerRoman": _roman,

@@ -129,14 +129,10 @@ def _recovered(reading: _Reading, part: str, content: bytes) -> bytes:
             return content
         for element in [*root.iter("*")][1:]:  # one is cut at the end
             whole = {"Id", "Type", "Target"} <= {*element.keys()} or not part.endswith(".rels")
-            if not whole or ":" in _name(element):
+            if not whole or ":" in str(element.tag).rpartition("}")[2]:
                 element.getparent().remove(element)
         return etree.tostring(root)
     return content
-
-
-def _name(element: Element) -> str:
-    return str(element.tag).rpartition("}")[2]
 
 
 def _as_presentation(part: str, content: bytes) -> bytes:

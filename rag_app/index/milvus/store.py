@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 
-
 _READING_SECONDS = 15.0
 """For which passages that were replaced stay for those who read the state before."""
 _MOST_HIDDEN = 1000

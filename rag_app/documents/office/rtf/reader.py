@@ -174,7 +174,8 @@ class _Reader:
             self.state.fonts = word == "fonttbl"
         elif word == "u" and number is not None:
             self._flush_bytes()
-            self._unit(number & 0xFFFF)
+            if not self._is_left_out("?"):
+                self.units.append(number & 0xFFFF)
             self.skip = self.state.fallback
         elif word in {"f", "fcharset", "fprq", "ansicpg", "cchs"}:
             self._font(word, number or 0)
@@ -266,10 +267,6 @@ class _Reader:
         if data and not self._is_left_out(data):
             self._flush_units()
             self.pending += data
-
-    def _unit(self, unit: int) -> None:
-        if not self._is_left_out("?"):
-            self.units.append(unit)
 
     def _flush(self) -> None:
         self._flush_bytes()

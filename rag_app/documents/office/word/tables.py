@@ -19,8 +19,9 @@ def table_rows(table: Element, text_of: Callable[[Element], str]) -> tuple[list[
     above: dict[int, str] = {}
     head = 0
     for row in _rows_of(table):
-        head += head == len(rows) and _has(row, "w:tblHeader")  # it is on each page
-        cells = [""] * _before(row)
+        on_each_page = _row_property(row, "w:tblHeader") is not None
+        head += head == len(rows) and on_each_page
+        cells = [""] * _number(value(_row_property(row, "w:gridBefore")))
         for cell in _cells(row):
             text = text_of(cell)
             across, down = (_property(cell, name) for name in ("w:hMerge", "w:vMerge"))
@@ -43,13 +44,8 @@ def _rows_of(table: Element) -> Iterator[Element]:
             yield row
 
 
-def _has(row: Element, name: str) -> bool:
-    return row.find(f"{tag('w:trPr')}/{tag(name)}") is not None
-
-
-def _before(row: Element) -> int:
-    """Return the columns before the first cell of a row."""
-    return _number(value(row.find(f"{tag('w:trPr')}/{tag('w:gridBefore')}")))
+def _row_property(row: Element, name: str) -> Element | None:
+    return row.find(f"{tag('w:trPr')}/{tag(name)}")
 
 
 def _number(text: str | None) -> int:
