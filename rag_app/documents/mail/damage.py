@@ -21,6 +21,7 @@ _PART = re.compile(
     r"|(?:multipart|message)/[a-z]{3}|ng: ?[78]bit|(?:printable|base64|rfc822)$"
     r"|^=?\"?(?:u?t)?f-8\"?|=\?[\w-]+\?[BQbq]\?|\?[BQbq]\?\S+\?=|\?[^\s?]{4,}\?=|multi-part message"
     r"|^-----?(?:BEGIN|END) |^Version: \d|^From \S+@\S+ \w{3} "
+    r"|X-[A-Z]\w+[A-Z-]\w*: |\S [A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$"
 )
 """What only the headers of a message and of its parts are made of."""
 _STYLE = re.compile(r"^[\w.#, -]*\{.*|^[a-z-]+:[^\s;]+;\}?$|(?:\b\w{1,2}=\S+;\s*){2,}|^\w{0,4}>$")

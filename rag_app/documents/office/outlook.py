@@ -98,14 +98,16 @@ class _Message:
 
     def text(self, tag: str, folder: str = "") -> str:
         """Return a text property: Unicode, or in the code page of its maker."""
-        if unicode := self._stream(f"{tag}001F", folder):
-            # Sectors of other streams, filled up with zeros: the table of sectors is damaged.
-            if _DIRECTORY in unicode or "\0" in unicode.decode("utf-16-le", "replace").strip("\0"):
-                self.notes.append("the message is damaged and in part was not read; get it again")
-                return ""
-            text, _ = in_step(unicode, unicode.decode("utf-16-le", "replace"), "utf-16-le")
+        unicode = self._stream(f"{tag}001F", folder)
+        text = unicode.decode("utf-16-le", "replace").strip("\0")
+        data = b"" if unicode else self._stream(f"{tag}001E", folder).strip(b"\0\xff")
+        # Sectors of other streams, filled up with zeros: the table of sectors is damaged.
+        if _DIRECTORY in unicode or "\0" in text or b"\0" in data:
+            self.notes.append("the message is damaged and in part was not read; get it again")
+            return ""
+        if unicode:
+            text, _ = in_step(unicode, text, "utf-16-le")
             return (without_garbage(text, SKIPPED) or "").strip("\0 \r\n")
-        data = self._stream(f"{tag}001E", folder).strip(b"\0\xff")
         page = next((self._numbers[tag] for tag in _CODE_PAGES if tag in self._numbers), _WESTERN)
         try:
             declared = None if page == _WESTERN else wider_charset(f"cp{page}")  # which others name

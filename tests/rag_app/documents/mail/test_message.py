@@ -367,7 +367,7 @@ def test_a_header_that_is_cut_in_a_damaged_mail_is_no_text(cut: str) -> None:
 
 
 def test_the_end_of_a_page_behind_the_text_of_a_damaged_mail() -> None:
-    text, _ = read(b"Content-Type: text/plain\n\nClosed.</p><p>Open.\n")
+    text, _ = read(b'Content-Type: text/plain\n\n<div dir="ltr">Closed.</p><p>Open.\n')
     assert text == "Closed.Open."
 
 
@@ -390,6 +390,8 @@ def test_long_lines_take_time_in_proportion() -> None:
         'dary="x1"',
         '; charset="utf-8"',
         "0000000000005d654205f082adb5--",
+        "core/tests/X-Gmail-Labels: Archived,Unread",
+        "YXRlPjIwMDctMDEtMjFrom a@b.com Thu Feb 22 11:20:31 2007",
         "-----BEGIN PGP MESWAGE-----\nVersion: 2.6.2\n\n=zzaA\n-----END PGP MESSAGE-----",
         "aGVsbG8gd29ybGQhIGhlbGxvIHdvcmxkIQ==",
         "p.MsoIndex1, li.MsoIndex1 {margin-top:0cm;",

@@ -214,9 +214,10 @@ def test_text_in_the_code_page_of_a_message(page: int, text: str) -> None:
     assert extract(message(streams), "msg", "a.msg").text.endswith(text)
 
 
-def test_sectors_of_other_streams_are_no_text() -> None:
+@pytest.mark.parametrize(("kind", "codec"), [("001F", "utf-16-le"), ("001E", "gbk")])
+def test_sectors_of_other_streams_are_no_text(kind: str, codec: str) -> None:
     body = "t @9\0\0\0会议通知\0\0张三"
-    found = extract(message({"__substg1.0_1000001F": body.encode("utf-16-le")}), "msg", "a.msg")
+    found = extract(message({f"__substg1.0_1000{kind}": body.encode(codec)}), "msg", "a.msg")
     assert "@9" not in found.text
     assert any("damaged" in note for note in found.notes)
 
