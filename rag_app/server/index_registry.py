@@ -61,7 +61,7 @@ class IndexRegistry:
         self._root = indexes_folder()
         self._any = base.over(self._root / "any")
         named = (base.settings.model_copy(update={"index": index}) for index in only)
-        self._only = {given.index_folder.name: given.index_folder for given in named}
+        self._only = {folder.name: folder for folder in (given.index_folder for given in named)}
         self._key: ApiKey | None = None
         self._engines: dict[str, RagApp] = {}
         self._embeddings: dict[str, DocumentEmbeddings] = {}

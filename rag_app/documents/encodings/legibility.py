@@ -44,9 +44,10 @@ def gibberish(text: str) -> bool:
     strange = sum(_is_strange(char) for char in text)
     if strange > len(text) * MOST_UNREADABLE:
         return True
-    halves = strange + len(_HALVES.findall(text))
-    if len(text) >= 12 and (halves > len(text) * _MOST_HALVES or _is_jumbled(text)):
-        return True
+    if len(text) >= 12:
+        halves = strange + len(_HALVES.findall(text))
+        if halves > len(text) * _MOST_HALVES or _is_jumbled(text):
+            return True
     han = HAN_CHARACTER.findall(text)
     rare = sum(char not in ordinary() and char not in frequent() for char in han)
     if len(han) >= 10 and rare > len(han) * 0.5:

@@ -68,8 +68,9 @@ _WHOLE_FIELD = re.compile(rb"From |[!-9;-~]*:|[ \t]")
 """As Python's parser knows them."""
 _DAMAGED_FIELD = re.compile(rb"(?![!-9;-~]*:|[ \t])[^ :\n]{1,60}: .*\n(?=[A-Za-z-]+: |\r?\n)")
 _TYPE_NAME = re.compile(r"\s*[\w.+-]+/[\w.+-]+\s*(?:;|\Z)")
-_MARKUP = re.compile(r"</(?:p|div|td|tr|span|body|html)>")
-_TAG = re.compile(r"</?(?:p|div|td|tr|span|body|html)(?:\s[^<>]{0,300})?>")
+_ELEMENT = "(?:p|div|td|tr|span|body|html)"
+_MARKUP = re.compile(f"</{_ELEMENT}>")
+_TAG = re.compile(rf"</?{_ELEMENT}(?:\s[^<>]{{0,300}})?>")
 _CUT_FIELD = re.compile(r"[A-Za-z-]{1,40}:?\s*")
 """A header whose name is damaged, and one at which the file ends."""
 _BLANKED = bytes(8)

@@ -218,7 +218,7 @@ def _drawn_table(lines: list[str]) -> Iterator[str]:
     """Yield the lines of a table drawn in characters; one whose lines don't meet is a drawing."""
     if not any("+--" in row and not _GRID.fullmatch(row) for row in lines):
         yield from table_lines(_rows(lines))
-    elif rows := grid_rows(lines):
+    elif rows := _grid_rows(lines):
         above = itertools.takewhile(lambda line: "+=" not in line, lines)
         head = sum("+-" in line for line in above)
         yield from table_lines(rows, head=head if head < len(rows) else 0)
@@ -272,13 +272,13 @@ def _cut(line: str, starts: list[int]) -> list[str]:
     return pieces
 
 
-def grid_rows(lines: Sequence[str]) -> list[list[str]]:
+def _grid_rows(lines: Sequence[str]) -> list[list[str]]:
     """Return the rows of a grid of ``+``, ``-`` and ``|``; [] if its lines don't meet.
 
     Source: docutils, reStructuredText's grid tables; wide characters take two columns.
 
     Example:
-        >>> grid_rows(["+---+---+", "| A | B |", "|   +---+", "|   | C |", "+---+---+"])
+        >>> _grid_rows(["+---+---+", "| A | B |", "|   +---+", "|   | C |", "+---+---+"])
         [['A', 'B'], ['A', 'C']]
     """
     spread = [_spread(line.strip()) for line in lines]

@@ -74,9 +74,9 @@ class _Typst:
     def _code(self, source: str, at: int, depth: int) -> tuple[str, int]:
         """Return what an expression prints that begins at a place, and where it ends."""
         if _STATEMENT.match(source, at):
-            return "", end_of_statement(source, at)
+            return "", _end_of_statement(source, at)
         if named := _LET.match(source, at):
-            end = end_of_statement(source, at)
+            end = _end_of_statement(source, at)
             value = source[named.end() : end]
             if value[:1] in {"[", '"'}:
                 self._names[named[1]] = self._value(value, depth)
@@ -88,7 +88,7 @@ class _Typst:
         if string := _STRING.match(source, at):
             return string[1], string.end()
         if source[at : at + 1] in {"(", "{"}:
-            return "", end_of_group(source, at)
+            return "", _end_of_group(source, at)
         return self._call(source, at, depth)
 
     def _call(self, source: str, at: int, depth: int) -> tuple[str, int]:
@@ -98,9 +98,9 @@ class _Typst:
         given: list[tuple[str, str]] = []
         called = False
         while source[at : at + 1] in {"(", "["} and source[at : at + 1]:
-            end = end_of_group(source, at)
+            end = _end_of_group(source, at)
             inside = source[at + 1 : end - 1]
-            given += arguments(inside) if source[at] == "(" else [("", f"[{inside}]")]
+            given += _arguments(inside) if source[at] == "(" else [("", f"[{inside}]")]
             at, called = end, True
         if found and not called:
             return self._names.get(found[0], ""), at
@@ -129,7 +129,7 @@ class _Typst:
         """Return what an argument prints."""
         source = source.strip()
         if source.startswith("["):
-            return self.markup(source[1 : end_of_group(source, 0) - 1], depth + 1)
+            return self.markup(source[1 : _end_of_group(source, 0) - 1], depth + 1)
         if string := _STRING.match(source):
             return string[1]
         return self._call(source, 0, depth)[0] if _NAME.match(source) else ""
@@ -137,7 +137,7 @@ class _Typst:
     def _rows(self, given: Sequence[tuple[str, str]], depth: int) -> list[list[str]]:
         """Return the rows of a table, whose cells are given one after the other."""
         columns = dict(given).get("columns", "1").strip()
-        width = int(columns) if columns.isdecimal() else len(arguments(columns.strip("()")))
+        width = int(columns) if columns.isdecimal() else len(_arguments(columns.strip("()")))
         cells = list(self._cells(given, depth))
         width = max(width, 1)
         return [cells[at : at + width] for at in range(0, len(cells), width)]
@@ -150,11 +150,11 @@ class _Typst:
                 continue
             inner = value.strip()[call.end() :] if call else ""
             if name in {"header", "footer"} and inner.startswith("("):
-                yield from self._cells(arguments(inner[1 : end_of_group(inner, 0) - 1]), depth)
+                yield from self._cells(_arguments(inner[1 : _end_of_group(inner, 0) - 1]), depth)
                 continue
             span = "1"
             if name == "cell" and inner.startswith("("):
-                span = dict(arguments(inner[1 : end_of_group(inner, 0) - 1])).get("colspan", "1")
+                span = dict(_arguments(inner[1 : _end_of_group(inner, 0) - 1])).get("colspan", "1")
             text = " ".join(self._value(value, depth + 1).split())
             yield from [text] * (min(int(span), 100) if span.isdecimal() else 1)
 
@@ -180,11 +180,11 @@ def _sign(token: "re.Match[str]") -> str:
     return str(token["escaped"] or token["raw"] or token["math"] or "")
 
 
-def end_of_group(source: str, at: int) -> int:
+def _end_of_group(source: str, at: int) -> int:
     """Return where the group ends whose bracket is at a place; in text only ``[`` opens another.
 
     Example:
-        >>> end_of_group('("a)", [1)])x', 0), end_of_group("[a(b]", 0)
+        >>> _end_of_group('("a)", [1)])x', 0), _end_of_group("[a(b]", 0)
         (12, 5)
     """
     open_ones: list[str] = []
@@ -214,21 +214,21 @@ def _end_of_string(source: str, at: int) -> int:
     return min(end, len(source) - 1)
 
 
-def end_of_statement(source: str, at: int) -> int:
+def _end_of_statement(source: str, at: int) -> int:
     """Return where a statement ends: at the end of a line outside all brackets."""
     while at < len(source) and source[at] not in "\n;":
         if source[at] == '"':
             at = _end_of_string(source, at) + 1
         else:
-            at = end_of_group(source, at) if source[at] in _CLOSING else at + 1
+            at = _end_of_group(source, at) if source[at] in _CLOSING else at + 1
     return at
 
 
-def arguments(source: str) -> list[tuple[str, str]]:
+def _arguments(source: str) -> list[tuple[str, str]]:
     """Return the arguments between two parentheses, each with its name, "" if it has none.
 
     Example:
-        >>> arguments("columns: 2, [a, b], f(1, 2)")
+        >>> _arguments("columns: 2, [a, b], f(1, 2)")
         [('columns', '2'), ('', '[a, b]'), ('', 'f(1, 2)')]
     """
     found: list[tuple[str, str]] = []
@@ -243,5 +243,5 @@ def arguments(source: str) -> list[tuple[str, str]]:
         elif source[at] == '"':
             at = _end_of_string(source, at) + 1
         else:
-            at = end_of_group(source, at) if source[at] in _CLOSING else at + 1
+            at = _end_of_group(source, at) if source[at] in _CLOSING else at + 1
     return found

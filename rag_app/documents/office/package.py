@@ -49,6 +49,11 @@ def tag(name: str) -> str:
     return f"{{{_NAMES[prefix]}}}{local}"
 
 
+def local_name(name: object) -> str:
+    """Return a name of lxml's without its namespace; of a comment's tag one that no element has."""
+    return str(name).rpartition("}")[2]
+
+
 def value(element: Element | None, name: str = "w:val") -> str | None:
     """Return an attribute, None where the element or the attribute is missing."""
     return None if element is None else element.get(tag(name))

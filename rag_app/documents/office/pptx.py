@@ -22,6 +22,7 @@ from rag_app.documents.office.package import (
     Element,
     hidden_notes,
     is_strict,
+    local_name,
     parsed,
     rewritten,
     struck_through,
@@ -129,7 +130,7 @@ def _recovered(reading: _Reading, part: str, content: bytes) -> bytes:
             return content
         for element in [*root.iter("*")][1:]:  # one is cut at the end
             whole = {"Id", "Type", "Target"} <= {*element.keys()} or not part.endswith(".rels")
-            if not whole or ":" in str(element.tag).rpartition("}")[2]:
+            if not whole or ":" in local_name(element.tag):
                 element.getparent().remove(element)
         return etree.tostring(root)
     return content

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lxml import etree
 
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.package import Element, parsed, tag, value
+from rag_app.documents.office.package import Element, local_name, parsed, tag, value
 from rag_app.documents.office.pptx import read_pptx
 from rag_app.documents.office.word.docx import read_docx
 
@@ -68,7 +68,7 @@ def _flat_parts(root: Element) -> Iterator[tuple[str, bytes]]:
 
 def _written(element: Element) -> dict[str, str]:
     """Return the attributes of an element by their names without namespaces."""
-    return {str(key).rpartition("}")[2]: str(text) for key, text in element.attrib.items()}
+    return {local_name(key): str(text) for key, text in element.attrib.items()}
 
 
 def _parts_of_2003(root: Element) -> Iterator[tuple[str, bytes]]:

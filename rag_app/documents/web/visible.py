@@ -75,13 +75,13 @@ def remove_unseen(soup: BeautifulSoup) -> None:
         shadow.name = "div"
     reachable = set(_reachable(soup))
     scripted = soup.find("script") is not None
-    by_rule = set() if scripted else hidden_selectors(soup)
+    by_rule = set() if scripted else _hidden_selectors(soup)
     _label_panels(soup)
     for tag in soup.find_all(
         lambda tag: (
             _is_noise(tag, reachable)
             or _is_unseen(tag, reachable, scripted=scripted)
-            or (matches(tag, by_rule) and not _opens(tag, reachable))
+            or (_matches(tag, by_rule) and not _opens(tag, reachable))
         )
     ):
         if not tag.decomposed:  # with what it stood in
@@ -255,12 +255,12 @@ def _names(tag: Tag) -> str:
     return " ".join([str(tag.get("id") or ""), *map(str, tag.get_attribute_list("class"))])
 
 
-def hidden_selectors(soup: BeautifulSoup) -> set[str]:
+def _hidden_selectors(soup: BeautifulSoup) -> set[str]:
     """Return the selectors of one class or id that a page hides, and nothing in it shows.
 
     Example:
         >>> rules = ".old, .tab {display: none} #a:checked ~ .tab {display: block}"
-        >>> hidden_selectors(BeautifulSoup(f"<style>{rules}</style>", "html.parser"))
+        >>> _hidden_selectors(BeautifulSoup(f"<style>{rules}</style>", "html.parser"))
         {'.old'}
     """
     sheets = (sheet for sheet in soup.find_all("style") if "print" not in str(sheet.get("media")))
@@ -280,7 +280,7 @@ def hidden_selectors(soup: BeautifulSoup) -> set[str]:
     return {each for each in hidden if each not in opened and _NAME.findall(each)[0] not in opened}
 
 
-def matches(tag: Tag, selectors: set[str]) -> bool:
+def _matches(tag: Tag, selectors: set[str]) -> bool:
     """Return whether one of the selectors means a tag."""
     if not selectors:
         return False

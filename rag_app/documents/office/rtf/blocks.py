@@ -30,7 +30,7 @@ class RtfBlocks:
         self._paragraph: list[str] = []
         self._blocks: list[str] = []
         self._cells: list[str] = []
-        self._rows: list[RtfRow] = []
+        self._rows: list[_Row] = []
         self._edges: list[int] = []
         self._merges: list[str] = []  # of the cells of the row, such as "vmrg"
         self._merge = ""
@@ -86,7 +86,7 @@ class RtfBlocks:
         if word == "cell":
             self._cells.append(self._paragraph_text())
         elif word == "row":
-            self._rows.append(RtfRow(self._cells, self._merges, self._edges))
+            self._rows.append(_Row(self._cells, self._merges, self._edges))
             self._cells = []
             self._table_remarks += self._remarks
             self._remarks = []
@@ -109,9 +109,9 @@ class RtfBlocks:
         return one_blank_line(clean("\n\n".join(self._blocks)))
 
     def _end_table(self) -> None:
-        rows = [*self._rows, RtfRow(self._cells, [], [])] if self._cells else self._rows
+        rows = [*self._rows, _Row(self._cells, [], [])] if self._cells else self._rows
         if rows:
-            self._blocks.append("\n".join(table_lines(grid_rows(rows))))
+            self._blocks.append("\n".join(table_lines(_grid_rows(rows))))
         self._blocks += self._table_remarks
         self._rows, self._cells, self._table_remarks = [], [], []
 
@@ -121,7 +121,7 @@ class RtfBlocks:
         return "; ".join(filter(None, rows))
 
 
-class RtfRow(NamedTuple):
+class _Row(NamedTuple):
     """A row as it is written."""
 
     cells: list[str]
@@ -131,7 +131,7 @@ class RtfRow(NamedTuple):
     """Where each ends, in twips."""
 
 
-def grid_rows(rows: Sequence[RtfRow]) -> list[list[str]]:
+def _grid_rows(rows: Sequence[_Row]) -> list[list[str]]:
     """Return the rows of a table, in which a merged cell stands in each place that it covers."""
     columns = _columns(rows)
     found: list[list[str]] = []
@@ -151,7 +151,7 @@ def grid_rows(rows: Sequence[RtfRow]) -> list[list[str]]:
     return found
 
 
-def _columns(rows: Sequence[RtfRow]) -> list[int]:
+def _columns(rows: Sequence[_Row]) -> list[int]:
     """Return where the columns end; none where the cells of rows don't say."""
     if any(row.edges != sorted(row.edges) or len(row.edges) != len(row.cells) for row in rows):
         return []

@@ -23,6 +23,7 @@ from rag_app.documents.office.package import (
     add_run,
     choice,
     hidden_notes,
+    local_name,
     tag,
     unread_notes,
     value,
@@ -267,7 +268,7 @@ class _Document:
         return ""
 
     def _note(self, item: Element, _: int) -> str:
-        kind = str(item.tag).rpartition("}")[2].removesuffix("Reference")
+        kind = local_name(item.tag).removesuffix("Reference")
         key = value(item, "w:id") or ""
         note = self.notes[kind].get(key)
         if note is None:
@@ -293,7 +294,7 @@ class _Document:
             return ""
         kinds = {"pic": "pictures", "imagedata": "pictures", "chart": "charts",
                  "OLEObject": "embedded objects"}  # fmt: skip
-        names = {str(child.tag).rpartition("}")[2] for child in item.iter()}
+        names = {local_name(child.tag) for child in item.iter()}
         if self.read_picture is not None and "pictures" in {kinds.get(name) for name in names}:
             self.pending += self._picture_lines(item, self.read_picture)
             return ""

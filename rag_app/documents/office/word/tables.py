@@ -19,8 +19,8 @@ def table_rows(table: Element, text_of: Callable[[Element], str]) -> tuple[list[
     above: dict[int, str] = {}
     head = 0
     for row in _rows_of(table):
-        on_each_page = _row_property(row, "w:tblHeader") is not None
-        head += head == len(rows) and on_each_page
+        if head == len(rows) and _row_property(row, "w:tblHeader") is not None:
+            head += 1  # it is on each page
         cells = [""] * _number(value(_row_property(row, "w:gridBefore")))
         for cell in _cells(row):
             text = text_of(cell)
