@@ -17,13 +17,13 @@ _NO_AMOUNT = re.compile(
 unit, as in the name 山本五十六, a fraction, a century, a decade, an English ordinal."""
 _KIND = re.compile("(?:[省县镇州市某]|先生|女士|经理|主任|教授|有限公司|集团)$")
 _NO_NAME = re.compile(
-    "[我你您他她它这那本该此其哪谁何什为是有在从于对按除如怎几多当由被把将与和及或了还最每各某请若会以的]"
+    "[我你您他她它这那本该此其哪谁何什为是有在从于对按除如怎几多当由被把将与和及或了着还最每各某请若会以的]"
 )
 """Characters of words that a question begins with where that is not a name."""
 _WHOLE = 3
 """Characters of the longest name that a question is taken to begin with."""
 _NO_BEGINNING = re.compile(
-    "[一二三四五六七八九十第比简依据全现目开始共吃搭签设研负能帮反]|中国|世界|国际|人类|影响"
+    "[一二三四五六七八九十第比简依据全现目开始共吃搭签设研负能帮反靠拿往逛爬跑想坐叫刚去给买]|连上|中国|世界|国际|人类|影响"
     "|普通|一般|任何|所有|部分|其他|大型|小型"
 )
 """What a question begins with that is not a name, or one that texts need not say."""

@@ -263,6 +263,7 @@ def test_marks_only_add_and_pieces_make_no_difference(text: str, size: int) -> N
         ("我15岁，可以骑电动车吗？", "驾驶人应当年满十六周岁。"),
         ("渡夫把什么送给了县文化馆？", "邻县的文化馆收下了船桨，本县没有。"),
         ("普通自行车要上牌吗？", "电动自行车应当上牌。电动自行车不收费。"),
+        ("靠潮水发电有什么不好？", "用潮水发电\n造价很高。"),
     ],
 )
 def test_numbers_in_words_are_those_in_digits(question: str, text: str) -> None:
