@@ -37,6 +37,30 @@ _TAG = (
     r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,15})(?:\s[^<>]{0,2000})?/?>"
 )
 """A tag that is not escaped, but not the type in ``List<B>``."""
+_VOID = frozenset({"br", "hr", "img", "wbr", "input", "source"})
+"""Elements of HTML that have no end."""
+_PAIRED = frozenset(
+    """
+    span font a b i u s em strong small big sub sup kbd mark ins del picture video audio iframe
+    cite abbr ruby rt rp rb button label nobr tt samp var code q
+    """.split()  # noqa: SIM905
+).union(BLOCKS - _VOID)
+"""Those with an end."""
+_PLAIN = "[!#-;=?-~]"
+"""A character of ASCII that is neither a space nor a quotation mark nor < nor >."""
+_VALUED = r"[A-Za-z@:][\w:.@-]{0,40}=(?:\"[^\"\n]{0,2000}\"|'[^'\n]{0,2000}')"
+_BEGUN = (
+    rf"<(?:{'|'.join(sorted(_VOID | _PAIRED))})(?=\s+[\w:.@-]+=[\"'])(?:\s+{_VALUED})*"
+    rf"(?:\s+[\w:.@-]+=[\"']{_PLAIN}*)?\s*/?>?"
+)
+_ENDED = (
+    rf"(?<!{_PLAIN})(?:(?:{_PLAIN}*\"\s+)?(?:{_VALUED}\s*){{1,30}}/?>(?!}}}})|{_PLAIN}+\"\s?/?>)"
+)
+"""What is left of a tag whose end, or whose beginning, is lost."""
+_END_OF_TAG = re.compile("(?<![=-])>")
+"""The sign, but for arrows of code."""
+_FAR = 2000
+"""Characters before the end of a tag among which it may begin."""
 _ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,30});"
 _ATTRIBUTE = (
     r"(?:[#.][^\W\d_][^\s{}]{0,99}|[A-Za-z][\w-]{0,40}=(?:\"[^\"\n]{0,99}\"|[^\s{}\"]{1,99}))"
@@ -48,7 +72,8 @@ _BLOCK_ATTRIBUTES = rf"\{{:[ \t]*(?:toc\b|{_ATTRIBUTE}){_MORE}"
 """The same of any block (kramdown's way)."""
 _PARTS = re.compile(
     rf"(?P<code>{_FENCED}|{_INLINE})|(?P<indented>{_INDENTED})|(?P<hidden>{_HIDDEN})|(?P<note>{_NOTE})|(?P<page>{_TABLE}|{_HEADING})"
-    rf"|{_RAISED}|(?P<named>{_ATTRIBUTES})|{_BLOCK_ATTRIBUTES}|(?P<tag>{_TAG})|(?P<entity>{_ENTITY})",
+    rf"|{_RAISED}|(?P<named>{_ATTRIBUTES})|{_BLOCK_ATTRIBUTES}|(?P<tag>{_TAG})|{_BEGUN}|(?P<ended>{_ENDED})"
+    rf"|(?P<entity>{_ENTITY})",
     re.MULTILINE,
 )
 _ENDS = {"<!--": "-->", "<style": "</style>", "<script": "</script>"}
@@ -60,15 +85,6 @@ _IN_PARAGRAPH = {
 _LEAD = re.compile(r"[ \t>]{0,200}")
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 """Small letters in the same places; some others become two."""
-_VOID = frozenset({"br", "hr", "img", "wbr", "input", "source"})
-"""Elements of HTML that have no end."""
-_PAIRED = frozenset(
-    """
-    span font a b i u s em strong small big sub sup kbd mark ins del picture video audio iframe
-    cite abbr ruby rt rp rb button label nobr tt samp var code q
-    """.split()  # noqa: SIM905
-).union(BLOCKS - _VOID)
-"""Those with an end."""
 _LEFT_OPEN = frozenset({"p", "li", "dt", "dd", "tr", "td", "th"})
 """Those whose end may be left out."""
 _FIELD = r"(?:[^\W\d][\w .-]{0,40}|\"[^\"\n]{1,40}\"|'[^'\n]{1,40}')[ \t]*[:=].*"
@@ -125,9 +141,11 @@ def _shown(text: str) -> list[str]:
         elif part["tag"]:
             in_line = text[line : line + 1] in {"|", "#"}  # a row or a heading ends with its line
             tags.append(part, begins_line=begins_line, in_line=in_line)
-        elif part["indented"] and _IN_LIST.match(_line_before(text, part.start())):
-            pieces.append(part[0][0])
-            at = part.start() + 1
+        elif (part["indented"] and _IN_LIST.match(_line_before(text, before))) or (
+            part["ended"] and not _is_torn(text[max(0, before - _FAR) : before])
+        ):
+            pieces.append(text[before])
+            at = before + 1
         else:
             pieces.append(_in_place_of(part, in_heading=text[line] == "#"))
     return [*pieces, text[at:]]
@@ -143,6 +161,13 @@ def _in_place_of(part: "re.Match[str]", *, in_heading: bool) -> str:
         return html.unescape(part[0])
     is_left = part["code"] or part["indented"] or (part["named"] and not in_heading)
     return part[0] if is_left else ""
+
+
+def _is_torn(before: str) -> bool:
+    """Return whether what ends a tag has no beginning in the text before it."""
+    quoted = before[before.rfind("\n") + 1 :].count('"') % 2
+    start = before.rfind("<")
+    return not quoted and (start < 0 or _END_OF_TAG.search(before, start) is not None)
 
 
 class _Tags:

@@ -107,3 +107,32 @@ def test_front_matter(text: str, right: str) -> None:
 )
 def test_names_between_the_signs_of_tags_are_left(text: str, right: str) -> None:
     assert "".join(shown_markdown(text)) == right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("lass=\"a\" id='b'>先断电", "先断电"),
+        ('断电ont-bold">先', "断电先"),
+        ('关阀.cn/1.png" alt="图" width="8" />\n再走', "关阀\n再走"),
+        ('先<img src="http://a.cn/1.p', "先"),
+        ('<div class="a" id="断电\n\n先', "断电\n\n先"),
+        ('<img class="a" alt="b < c">甲', "甲"),
+    ],
+)
+def test_torn_tags_of_markdown_are_not_shown(text: str, right: str) -> None:
+    assert shown_markdown(text) == right
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<el-button type="a" size="b">甲',
+        '<Card\n  onClick={() => 1}\n  title="甲"\n/>',
+        '{{< figure caption="<https://a.cn>" width="8" >}}',
+        '点击 "Save file">，选 a="b" 或 24"。',
+        '`class="a">`\n\n```\nid="a">\n```\n',
+    ],
+)
+def test_ends_of_what_is_no_tag_of_html_are_left(text: str) -> None:
+    assert shown_markdown(text) == text
