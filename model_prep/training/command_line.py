@@ -6,26 +6,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from model_prep.errors import TrainingError
-from model_prep.training.settings import TrainingSettings
+from model_prep.errors import CheckpointError, TrainingError
+from model_prep.json_file import read_json
+from model_prep.training.conversations import COLUMNS, TAGS
+from model_prep.training.settings import ALL_LINEAR, TrainingSettings
 
 _OLD = tomllib.loads(Path(__file__).with_name("old_options.toml").read_text(encoding="utf-8"))
 RENAMED: dict[str, str] = _OLD["renamed"]
 """What the options of the family's training scripts, and LLaMA-Factory's, are called here."""
 PASSED_OVER: dict[str, str] = _OLD["passed_over"]
 """Options that mean nothing any more, and why."""
-_ONLY: dict[str, dict[str, tuple[str, ...]]] = {
-    "pretrain": {"stage": ("pt",), "finetuning_type": ("lora",)},
-    "sft": {"stage": ("sft",), "finetuning_type": ("lora",)},
-    "prefer": {"stage": ("dpo",), "finetuning_type": ("lora",)},
-}
-"""Options of LLaMA-Factory that say what each command does anyway."""
+_STAGES = {"pt": "pretrain", "sft": "sft", "dpo": "prefer"}
+"""The command for each stage of LLaMA-Factory."""
+_ONLY = {"finetuning_type": ("lora",), "quantization_method": ("bitsandbytes", "bnb")}
+"""Options of LLaMA-Factory that say what is done anyway, or what can't be."""
+_DATASETS = ("dataset_dir", "dataset", "eval_dataset")
+"""A folder of data, and LLaMA-Factory's names for what is in it."""
+_REGISTRY = "dataset_info.json"
+_FLASH = "flash_attention_2"
 _VALUES: dict[str, dict[str, Any]] = {
     "quantization_bit": {"4": "4bit", "8": "8bit"},
     "lora_target": {"all": "all-linear"},
     "resume_from_checkpoint": {"true": True, "false": False},
     "load_in_kbits": {"4": "4bit", "8": "8bit", "16": None, "32": None},
-    "flash_attn": {"true": "flash_attention_2", "false": None},
+    "flash_attn": {"true": _FLASH, "fa2": _FLASH, "false": None, "auto": None},
     "pref_loss": {"sigmoid": "dpo"},
     "overwrite_output_dir": {"true": False, "false": None},
 }
@@ -45,13 +49,80 @@ def read_options(
         The options, and a line about each that is passed over.
 
     Raises:
-        TrainingError: the file can't be read, or an option is unknown or given twice.
+        TrainingError: the file can't be read, an option is unknown or given twice, or says what is
+            only done by LLaMA-Factory.
     """
     notes: list[str] = []
     options: dict[str, Any] = {}
-    for pairs in (read_yaml(file).items() if file else (), _pairs(arguments)):
-        options |= _translated(kind, pairs, notes)
+    given = [*(read_yaml(file).items() if file else ())], _pairs(arguments)
+    for pairs in given:
+        own = _translated(kind, pairs, notes)
+        if not own.keys().isdisjoint(_DATASETS[:2]):
+            options.pop("data", None)
+        options |= own
+    _find_data(options)
+    if "finetuning_type" in dict([*given[0], *given[1]]):
+        _add_defaults(options, notes)
     return options, notes
+
+
+def _find_data(options: dict[str, Any]) -> None:
+    """Put files, or their folder, in the place of the names of data."""
+    folder, *names = (options.pop(name, None) for name in _DATASETS)
+    for option, named in zip(("data", "validation"), names, strict=True):
+        if named and not options.get(option):
+            options[option] = _registered_files(Path(str(folder or "data")), named)
+    if folder and not options.get("data"):
+        options["data"] = folder
+
+
+def _registered_files(folder: Path, names: Any) -> list[Path]:
+    """Return the files of the data with these names.
+
+    Args:
+        folder: Holds ``dataset_info.json``, and the files that it names.
+        names: A list, or a text with commas.
+
+    Raises:
+        TrainingError: a name is not there, its data is no file, or its columns are called otherwise
+            than the readers of data know them.
+    """
+    try:
+        registry = read_json(folder / _REGISTRY)
+    except CheckpointError as error:
+        msg = f"{error} (--dataset_dir names its folder); or name files: --data FILE"
+        raise TrainingError(msg) from error
+    wanted = names if isinstance(names, list) else str(names).split(",")
+    return [_file(folder, registry, str(name).strip()) for name in wanted]
+
+
+def _file(folder: Path, registry: dict[str, Any], name: str) -> Path:
+    entry = registry.get(name)
+    if not isinstance(entry, dict):
+        raise TrainingError(f"{folder / _REGISTRY} has no {name}; name files: --data FILE")
+    if not isinstance(file := entry.get("file_name"), str):
+        raise TrainingError(f"{name} in {folder / _REGISTRY} is no file; download it, and name it")
+    for table, known in (("columns", COLUMNS), ("tags", TAGS)):
+        for what, names in known.items():
+            called = (entry.get(table) or {}).get(what)
+            if called and called not in names:
+                raise TrainingError(
+                    f"{name} in {folder / _REGISTRY} calls its {what} {called}, which is not read "
+                    f"here; rename that in {file} to {names[0]}, and there too"
+                )
+    return folder / file
+
+
+def _add_defaults(options: dict[str, Any], notes: list[str]) -> None:
+    """Add what LLaMA-Factory takes for the LoRA's options that are not given."""
+    rank = str(options.get("lora_rank") or 8)
+    if options.get("adapter") or not rank.isdecimal():
+        return
+    defaults = {"lora_rank": 8, "lora_alpha": 2 * int(rank), "target_modules": ALL_LINEAR}
+    for name, value in defaults.items():
+        if options.get(name) is None:
+            options[name] = value
+            notes.append(f"--{name} is {value}, as LLaMA-Factory has it where none is given")
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
@@ -90,13 +161,14 @@ def _translated(kind: type[TrainingSettings], pairs: Any, notes: list[str]) -> d
     options: dict[str, Any] = {}
     unknown = []
     for name, value in pairs:
-        if value in _ONLY[kind.kind].get(name, ()):
+        if name == "stage" or name in _ONLY:
+            _require_same(kind, name, value)
             continue
         if reason := PASSED_OVER.get(name):
             notes.append(f"--{name} is passed over: {reason}")
             continue
         now = RENAMED.get(name, name)
-        if now not in kind.model_fields:
+        if now not in kind.model_fields and now not in _DATASETS:
             unknown.append(name)
             continue
         if value is None and now in options:
@@ -107,7 +179,27 @@ def _translated(kind: type[TrainingSettings], pairs: Any, notes: list[str]) -> d
         options[now] = _value(name, value)
     if unknown:
         raise _unknown(unknown, kind)
+    if "data" in options and not options.keys().isdisjoint(_DATASETS[:2]):
+        raise TrainingError("the data is given twice, as --data and by LLaMA-Factory's names")
     return options
+
+
+def _require_same(kind: type[TrainingSettings], name: str, value: Any) -> None:
+    """Check that an option of LLaMA-Factory says what is done anyway.
+
+    Raises:
+        TrainingError: it says something else.
+    """
+    if name == "stage":
+        does = _STAGES.get(str(value))
+        if does != kind.kind:
+            command = f"run: model-prep {does}" if does else "use LLaMA-Factory"
+            raise TrainingError(f"--stage {value} is not what {kind.kind} does; {command}")
+    elif value not in _ONLY[name]:
+        raise TrainingError(
+            f"--{name} {value} is not done here, only {_ONLY[name][0]}; leave it out, or use "
+            "LLaMA-Factory"
+        )
 
 
 def _value(name: str, value: Any) -> Any:

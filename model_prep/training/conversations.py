@@ -1,5 +1,6 @@
-"""Conversations to be learned, read from Alpaca's, ShareGPT's, OpenAI's and TRL's formats."""
+"""Conversations to be learned, in the formats of Alpaca, ShareGPT, OpenAI, TRL and Firefly."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,12 +14,15 @@ _ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user",
     "assistant": "assistant", "gpt": "assistant", "bot": "assistant",
 }  # fmt: skip
-LISTS = ("conversations", "messages")
-"""Keys of a list of messages."""
-_QUESTION = ("instruction", "prompt", "query", "question")
-_INPUT = ("input", "context")
-_ANSWER = ("output", "response", "completion", "answer")
-"""Names of the columns of published data: Alpaca's, TRL's, ms-swift's, Dolly's."""
+_SYSTEM = ("system", "system_prompt")
+LISTS = ("conversations", "messages", "conversation")
+"""Keys of a list of messages, or of questions with their answers."""
+_QUESTION = ("instruction", "prompt", "query", "question", "human", "问题", "指令")
+_INPUT = ("input", "输入", "context")
+_ANSWER = (
+    "output", "response", "completion", "answer", "target", "assistant", "回答", "答案", "输出",
+)  # fmt: skip
+"""Names of the columns of published data: Alpaca's, TRL's, ms-swift's, Dolly's, Firefly's."""
 _BESIDE = (*_QUESTION, "options", "choices")
 """Of these a question has one: what stands in another would be lost."""
 _TURNS = (("role", "content"), ("from", "value"))
@@ -28,8 +32,24 @@ _OF_MESSAGES = ("tool_calls", "function_call", "reasoning_content", "reasoning",
 """What else objects and messages may carry: trained without it they would teach something else."""
 _LABELS = ("label", "kto_tag")
 """True or false next to an answer: is it a good one?"""
+COLUMNS = {
+    "prompt": (*_QUESTION, *_INPUT, "text"), "query": _INPUT, "response": _ANSWER,
+    "messages": LISTS, "system": _SYSTEM, "history": ("history",), "kto_tag": _LABELS,
+    "chosen": ("chosen",), "rejected": ("rejected",),
+    **dict.fromkeys(("tools", "images", "videos", "audios"), _OF_OBJECTS),
+}  # fmt: skip
+"""What each column of LLaMA-Factory's may be called in a file."""
+TAGS = {
+    "role_tag": ("from", "role"), "content_tag": ("value", "content"),
+    **{f"{role}_tag": tuple(name for name in _ROLES if _ROLES[name] == role)
+       for role in ("system", "user", "assistant")},
+}  # fmt: skip
+"""The same of what its messages have, and of who says them."""
 _WEIGHTS = ("loss_weight", "weight", "train", "training", "loss")
 """How much a message is learned: LLaMA-Factory's, OpenAI's, Axolotl's and ms-swift's names."""
+_MOSS = {"Human": "human", "MOSS": "assistant", "Commands": "tools", "Inner Thoughts": "thinking"}
+"""What a turn of MOSS's own files has, and what others call that."""
+_MOSS_MARKS = re.compile(r"^\s*<\|[^|]+\|>:?\s*|\s*<eo\w>\s*$")
 _UNKNOWN = "has not the keys of a known format"
 FORMATS = (
     '{"instruction": …, "input": …, "output": …}, {"prompt": …, "completion": …}, '
@@ -73,24 +93,38 @@ def read_conversations(
 
 def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     """Return the messages of an object, or what is wrong with it."""
+    if isinstance(value.get("chat"), dict):
+        value = _unmarked(value)
     if carried := next((name for name in _OF_OBJECTS if value.get(name)), None):
         return f"has {carried}, which are not trained here"
     if _is_pair(value):
         return "has two answers, of which one is preferred: `model-prep prefer` learns from them"
     if any(value.get(name) is False for name in _LABELS):
         return "has an answer that is labelled as bad"
-    system = value.get("system") or value.get("system_prompt") or ""
+    system = next((value[name] for name in _SYSTEM if value.get(name)), "")
     if not isinstance(system, str):
         return "system is not text"
     messages: list[dict[str, str]] | str = _UNKNOWN
-    listed, asked, answered = (_held(value, names) for names in (LISTS, _QUESTION, _ANSWER))
-    if asked and answered and (answered == "output" or not (listed and value[listed])):
-        messages = _single_turn(value, value[asked], value[answered])
+    listed, answered = _held(value, LISTS), _held(value, _ANSWER)
+    asked = _held(value, _QUESTION) or _held(value, _INPUT[:2])
+    has_turns = listed and isinstance(value[listed], list) and value[listed]
+    if asked and answered and (answered == "output" or not has_turns):
+        messages = _single_turn(value, asked, value[answered])
     elif listed:
         messages = _turns(value[listed], listed)
     if not system.strip() or isinstance(messages, str) or messages[0]["role"] == "system":
         return messages
     return [{"role": "system", "content": system}, *messages]
+
+
+def _unmarked(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a conversation as MOSS has it, with marks about each text, as Firefly has it."""
+    turns = []
+    for turn in value["chat"].values():
+        said = turn.items() if isinstance(turn, dict) else ()
+        texts = {_MOSS[key]: _MOSS_MARKS.sub("", str(text)) for key, text in said if key in _MOSS}
+        turns.append({name: "" if text == "None" else text for name, text in texts.items()})
+    return {"system": value.get("meta_instruction"), "conversation": turns}
 
 
 def _is_pair(value: dict[str, Any]) -> bool:
@@ -108,20 +142,25 @@ def _held(value: dict[str, Any], names: tuple[str, ...]) -> str | None:
     return next((name for name in names if value.get(name) is not None), None)
 
 
-def _single_turn(value: dict[str, Any], asked: Any, answer: Any) -> list[dict[str, str]] | str:
-    """Return the messages of a question with its answer: texts, or messages as TRL has them."""
+def _single_turn(value: dict[str, Any], name: str, answer: Any) -> list[dict[str, str]] | str:
+    """Return the messages of a question with its answer: texts, or messages as TRL has them.
+
+    An input is part of the question; where there is no instruction, as in Firefly's, all of it.
+    """
+    asked = value[name]
     if isinstance(asked, list) and isinstance(answer, list):
-        return _turns([*asked, *answer], "prompt")
+        return _turns([*asked, *answer], name)
     stated = [name for name in _BESIDE if value.get(name)]
     if len(stated) > 1 and value.get("output") is None:  # Alpaca's has its own input
         return f"has {' and '.join(stated)}, of which only the first would be trained"
-    more = value.get(_held(value, _INPUT) or "") or ""
+    beside = _held(value, tuple(other for other in _INPUT if other != name))
+    more = value.get(beside or "") or ""
     if not (isinstance(asked, str) and isinstance(answer, str) and isinstance(more, str)):
         return "instruction, input and output are not all text"
-    if not asked.strip() or not answer.strip():
-        return "instruction or output is empty"
     # An input is joined to its instruction with a newline, as the family was trained.
-    prompt = f"{asked}\n{more}" if more else asked
+    prompt = "\n".join(part for part in (asked, more) if part.strip())
+    if not prompt or not answer.strip():
+        return "instruction or output is empty"
     turns = _history(value.get("history") or [])
     if turns is None:
         return "history is not a list of questions and answers"
@@ -155,18 +194,20 @@ def _text(content: Any) -> str | None:
     return "".join(strings) if strings and len(strings) == len(content) else None
 
 
-def _message(turn: dict[str, Any], name: str) -> dict[str, str] | str:
-    """Return a message, or what is wrong with it."""
+def _said(turn: dict[str, Any], name: str) -> list[dict[str, str]] | str:
+    """Return a message, those of a question with its answer, or what is wrong with them."""
     role, content = next((keys for keys in _TURNS if turn.get(keys[0])), _TURNS[0])
     if carried := next((key for key in _OF_MESSAGES if turn.get(key)), None):
         return f"has {carried} in a message, which is not trained here"
+    if not turn.get(role) and _held(turn, _ANSWER) and not _held(turn, LISTS):
+        return read_messages(turn)
     speaker, text = _ROLES.get(str(turn.get(role))), _text(turn.get(content))
     if speaker is None or text is None:
         return f"a message of {name} has no known {role} or no text in {content}"
     weights = [turn[key] for key in _WEIGHTS if turn.get(key) is not None]
     if any(weight != (speaker == "assistant") for weight in weights):
         return "weighs its messages, where all answers are learned alike here"
-    return {"role": speaker, "content": text}
+    return [{"role": speaker, "content": text}]
 
 
 def _turns(turns: Any, name: str) -> list[dict[str, str]] | str:
@@ -174,11 +215,13 @@ def _turns(turns: Any, name: str) -> list[dict[str, str]] | str:
         return f"{name} is not a list of messages"
     messages = []
     for turn in turns:
-        message = _message(turn, name)
-        if isinstance(message, str):
-            return message
-        if message["role"] != "system" or message["content"].strip():
-            messages.append(message)  # an empty one is none: the template may have its own
+        said = _said(turn, name)
+        if isinstance(said, str):
+            return said
+        # An empty system message is none: the template may have its own.
+        messages += [
+            message for message in said if message["role"] != "system" or message["content"].strip()
+        ]
     while messages and messages[-1]["role"] != "assistant":
         messages.pop()  # nothing is learned from what comes after the last answer
     speakers = [message["role"] for message in messages if message["role"] != "system"]

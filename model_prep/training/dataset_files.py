@@ -1,6 +1,8 @@
 """Files of training data: finding and reading them, with problems noted by file and line."""
 
 import codecs
+import csv
+import io
 import json
 import re
 from collections import Counter
@@ -13,10 +15,11 @@ from model_prep.errors import TrainingError, first_line
 from model_prep.json_file import is_encodable
 
 PARQUET = ".parquet"
-SUFFIXES = (".json", ".jsonl", PARQUET)
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SUFFIXES = (".json", ".jsonl", PARQUET, *_DELIMITERS)
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _PACKED = {
-    b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz",
+    b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip or a workbook", b"BZh": "bzip2", b"\xfd7zXZ": "xz",
     b"\x28\xb5\x2f\xfd": "Zstandard", b"PAR1": "Parquet", b"ARROW1": "Arrow",
 }  # fmt: skip
 """How files that data comes in begin, where they are not text."""
@@ -155,7 +158,7 @@ def _decoded(file: Path, encoding: str | None, problems: Problems) -> str | None
         packed = next((name for begin, name in _PACKED.items() if data.startswith(begin)), None)
         remedy = "name its --encoding, or save it as text in UTF-8"
         if packed:
-            remedy = f"{packed}; unpack it, or save it as JSON Lines"
+            remedy = f"{packed}; unpack it, or save it as JSON Lines or CSV"
         problems.add(file, 0, "is not text", f"not {encoding}" if encoding else remedy)
         return None
     if not text.strip():
@@ -215,12 +218,13 @@ def _is_common(text: str) -> bool:
 def read_objects(
     file: Path, encoding: str | None, problems: Problems
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the JSON objects of a file with the lines that they begin on.
+    """Yield the objects of a file with the lines that they begin on.
 
     A file is JSON Lines, one JSON array, or objects over several lines each. What is broken is
     noted, and the rest is read on: after a broken line the next one; after a broken item of an
     array nothing. A byte that is not text stands as a lone surrogate in the object that has it.
-    Each row of a Parquet file is an object too, on the line of its number.
+    Each row of a table is an object too: of CSV and TSV by the names in its first row, in small
+    letters; of Parquet, on the line of its number.
 
     Raises:
         TrainingError: it is a Parquet file, and what reads those is not installed.
@@ -230,6 +234,9 @@ def read_objects(
         return
     text = _decoded(file, encoding, problems)
     if text is None:
+        return
+    if delimiter := _DELIMITERS.get(file.suffix.lower()):
+        yield from _cells(text, delimiter, file, problems)
         return
     for line, value in (_items if _SPREAD.match(text) else _lines)(text, file, problems):
         if isinstance(value, dict):
@@ -252,6 +259,27 @@ def _rows(file: Path, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]
                 yield row, value
     except (ArrowException, OSError, ValueError, OverflowError) as error:
         problems.add(file, row, "can't be read as Parquet from here on", first_line(error))
+
+
+def _cells(
+    text: str, delimiter: str, file: Path, problems: Problems
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    csv.field_size_limit(2**31 - 1)  # a conversation is longer than 128 KB at times
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    names: list[str] = []
+    line = 1
+    try:
+        for row in reader:
+            if not names:
+                names = [name.strip().lower() for name in row]
+            elif len(row) > len(names):
+                problems.add(file, line, "has more cells than its table has columns with a name")
+            elif row:
+                yield line, dict(zip(names, row, strict=False))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        # A quotation mark too few would make one cell of all that follows.
+        problems.add(file, line, "can't be read as a table from here on", str(error))
 
 
 def _lines(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:

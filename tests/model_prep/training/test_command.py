@@ -147,7 +147,9 @@ def test_data_with_nothing_to_learn(
 
 def test_data_that_is_not_there(family: Family, tmp_path: Path) -> None:
     assert "nowhere.jsonl does not exist" in complaint(run(family, tmp_path / "nowhere.jsonl"))
-    assert "holds no conversations (.json, .jsonl, .parquet)" in complaint(run(family, tmp_path))
+    assert "holds no conversations (.json, .jsonl, .parquet, .csv, .tsv)" in complaint(
+        run(family, tmp_path)
+    )
 
 
 @pytest.mark.slow

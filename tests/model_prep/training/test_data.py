@@ -120,6 +120,44 @@ def test_the_known_formats_and_encodings(tmp_path: Path, encoding: str, named: s
             },
             ["问", "答"],
         ),
+        ({"kind": "NLI", "input": "问", "target": "答"}, ["问", "答"]),
+        ({"instruction": "", "input": "问", "output": "答"}, ["问", "答"]),
+        ({"input": "问", "context": "文", "output": "答"}, ["问\n文", "答"]),
+        ({"问题": "问", "回答": "答"}, ["问", "答"]),
+        (
+            {
+                "category": "Brainstorming",
+                "conversation": [
+                    {"human": "问一", "assistant": "答一"},
+                    {"human": "问二", "assistant": "答二"},
+                ],
+            },
+            ["问一", "答一", "问二", "答二"],
+        ),
+        (
+            {
+                "conversation": [
+                    {"system": "简短。", "input": "问一", "output": "答一"},
+                    {"input": "问二", "output": "答二"},
+                ]
+            },
+            ["简短。", "问一", "答一", "问二", "答二"],
+        ),
+        ({"question": "问", "answer": "答", "conversation": "7"}, ["问", "答"]),
+        (
+            {
+                "meta_instruction": "你是MOSS。",
+                "chat": {
+                    "turn_1": {
+                        "Human": "<|Human|>: 问<eoh>\n",
+                        "Inner Thoughts": "<|Inner Thoughts|>: None<eot>\n",
+                        "Commands": "<|Commands|>: None<eoc>\n",
+                        "MOSS": "<|MOSS|>: 答<eom>\n",
+                    }
+                },
+            },
+            ["你是MOSS。", "问", "答"],
+        ),
     ],
     ids=str,
 )
@@ -137,6 +175,13 @@ def test_what_others_call_the_columns(
         ({"instruction": "答题", "question": "问", "answer": "答"}, "has instruction and question"),
         ({"question": "问", "options": ["甲", "乙"], "answer": "A"}, "has question and options"),
         ({"instruction": "问", "output": None}, "known format (its keys: instruction)"),
+        ({"chat": {"turn_1": {"Human": "问", "MOSS": "答", "Commands": "a()"}}}, "has tools"),
+        (
+            {"chat": {"turn_1": {"Human": "问", "MOSS": "答", "Inner Thoughts": "想"}}},
+            "has thinking",
+        ),
+        ({"conversation": [{"human": "问", "assistant": ""}]}, "instruction or output is empty"),
+        ({"conversation": [{"human": "问", "assistant": "答", "images": ["a"]}]}, "has images"),
     ],
 )
 def test_a_question_in_parts_is_left_out(tmp_path: Path, item: dict[str, Any], what: str) -> None:
@@ -145,6 +190,27 @@ def test_a_question_in_parts_is_left_out(tmp_path: Path, item: dict[str, Any], w
     problems = Problems()
     assert list(read_conversations([file], None, problems)) == []
     assert what in str(problems.first[0])
+
+
+@pytest.mark.parametrize(("suffix", "between"), [("csv", ","), ("tsv", "\t")])
+def test_tables_are_read_by_the_names_of_their_columns(
+    tmp_path: Path, suffix: str, between: str
+) -> None:
+    rows = ["", "问题,Answer", '一,"甲\n""乙"""', "二", "三,丙,丁", f"四,{'长' * 140_000}"]
+    file = tmp_path / f"data.{suffix}"
+    text = "\n".join([*rows, '五,"戊']).replace(",", between)
+    file.write_text(text, encoding="utf-8-sig")
+    problems = Problems()
+    found = list(read_conversations([file], None, problems))
+    texts = [[message["content"] for message in item.messages] for item in found]
+    assert texts[0] == ["一", '甲\n"乙"']
+    assert list(map(len, texts[1])) == [1, 140_000]
+    assert [item.line for item in found] == [3, 7]
+    assert [(problem.line, problem.what) for problem in problems.first] == [
+        (5, "has not the keys of a known format (its keys: 问题)"),
+        (6, "has more cells than its table has columns with a name"),
+        (8, "can't be read as a table from here on (unexpected end of data)"),
+    ]
 
 
 def test_parquet_is_read_by_rows(tmp_path: Path) -> None:
@@ -672,8 +738,14 @@ def test_a_bad_byte_costs_plain_text_its_line(family: Family, tmp_path: Path) ->
         ),
         (
             ["--stage", "sft", "--finetuning_type", "lora", "--cutoff_len", "512", "--plot_loss"],
-            {"max_length": "512"},
+            {
+                "max_length": "512",
+                "lora_rank": 8,
+                "lora_alpha": 16,
+                "target_modules": "all-linear",
+            },
         ),
+        (["--dataset_dir", "texts"], {"data": "texts"}),
         (
             ["--quantization_bit", "4", "--resume_from_checkpoint", "true"],
             {"quantize": "4bit", "resume": True},
@@ -696,6 +768,57 @@ def test_all_linear_layers_can_be_asked_for_at_once(family: Family, tmp_path: Pa
 
 def test_all_unknown_options_of_a_file_are_named_at_once(tmp_path: Path) -> None:
     file = tmp_path / "dpo.yaml"
-    file.write_text("stage: dpo\nmodel: m\ndataset: identity\nuse_galore: true\n", encoding="utf-8")
-    with pytest.raises(TrainingError, match="no option --stage, nor --dataset, nor --use_galore"):
+    file.write_text("stage: sft\nmodel: m\nuse_badam: true\nuse_galore: true\n", encoding="utf-8")
+    with pytest.raises(TrainingError, match="no option --use_badam, nor --use_galore"):
         read_options(SftSettings, file, [])
+
+
+def registry(tmp_path: Path) -> Path:
+    """Return a file of options as LLaMA-Factory has them, and write the data that it names."""
+    messages = {"formatting": "sharegpt", "columns": {"messages": "messages"}}
+    tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user"}
+    entries = {
+        "identity": {"file_name": "identity.json"},
+        "chats": {"file_name": "chats.jsonl", **messages, "tags": tags},
+        "renamed": {"file_name": "r.csv", "columns": {"prompt": "content", "response": "summary"}},
+        "speakers": {"file_name": "s.json", **messages, "tags": {"user_tag": "客户"}},
+        "lima": {"hf_hub_url": "llamafactory/lima"},
+    }
+    (tmp_path / "dataset_info.json").write_text(json.dumps(entries), encoding="utf-8")
+    file = tmp_path / "sft.yaml"
+    lines = ("stage: sft", "finetuning_type: lora", "lora_rank: 16", f"dataset_dir: {tmp_path}")
+    data = ("dataset: identity, chats", "eval_dataset: chats", "max_samples: 1000")
+    file.write_text("\n".join([*lines, *data]), encoding="utf-8")
+    return file
+
+
+def test_a_file_of_llama_factory_names_its_data(tmp_path: Path) -> None:
+    options, notes = read_options(SftSettings, registry(tmp_path), [])
+    files = [tmp_path / "identity.json", tmp_path / "chats.jsonl"]
+    assert options == {
+        "data": files, "validation": files[1:], "lora_rank": 16, "lora_alpha": 32,
+        "target_modules": "all-linear",
+    }  # fmt: skip
+    assert [note.split()[0] for note in notes] == [
+        "--max_samples", "--lora_alpha", "--target_modules",
+    ]  # fmt: skip
+    options, _ = read_options(SftSettings, registry(tmp_path), ["--data", "mine.jsonl"])
+    assert options["data"] == "mine.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--dataset lima", "lima in .* is no file"),
+        ("--dataset mine", "has no mine"),
+        ("--dataset renamed", "calls its prompt content, .* rename that in r.csv to instruction"),
+        ("--dataset speakers", "calls its user_tag 客户"),
+        ("--dataset_dir nowhere", "there is no nowhere"),
+        ("--stage pt", "run: model-prep pretrain"),
+        ("--stage kto", "use LLaMA-Factory"),
+        ("--finetuning_type full", "only lora"),
+    ],
+)
+def test_what_is_only_in_llama_factory_is_said(tmp_path: Path, line: str, said: str) -> None:
+    with pytest.raises(TrainingError, match=said):
+        read_options(SftSettings, registry(tmp_path), line.split())
