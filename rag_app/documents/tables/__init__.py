@@ -11,6 +11,7 @@ from itertools import groupby
 from rag_app.documents.tables.beside import columns_of_lists, side_by_side
 from rag_app.documents.tables.cells import (
     NOTED,
+    TOTAL,
     VALUE,
     Continued,
     Covered,
@@ -146,8 +147,7 @@ def _first_table_lines(
     if start == stop and 0 < named - titles < len(body):
         stop = named - titles
     if start == stop:
-        width = max(map(len, body), default=0)
-        head = before if 1 < len(before) == width and not is_form(body) else []
+        head = before if _goes_on(before, body) and not is_form(body) else []
     else:
         head = column_names(body[start:stop])
     yield from form_lines(body[:start])
@@ -163,6 +163,13 @@ def _first_table_lines(
         cut = (row[columns] for row in rows if list(row) != head)
         yield from (named_row(part, row) for row in cut if any(row))
     return head, body[end:]
+
+
+def _goes_on(head: Sequence[str], body: Sequence[Row]) -> bool:
+    """Return whether rows below a gap have the columns of a head; totals have no last remarks."""
+    width = max(map(len, body), default=0)
+    totals = width < len(head) < 2 * width and TOTAL.fullmatch(body[0][0]) is not None
+    return len(head) > 1 and (width == len(head) or totals)
 
 
 def _parts_of_form(body: Sequence[Row]) -> list[list[Row]]:

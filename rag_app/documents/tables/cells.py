@@ -55,7 +55,8 @@ TOTAL = re.compile(
     re.IGNORECASE,
 )
 """The name of a row that adds up those above it."""
-NOTED = re.compile(r"[^：:]{1,12}[：:]\s*[^\s：:].*")
+NOTED = re.compile(r"(?!\d+[：:]\d)[^：:]{1,12}[：:]\s*[^\s：:].*")
+"""A name with what it says behind a colon, and no time of day."""
 
 
 def cells_once(row: Row) -> list[str]:

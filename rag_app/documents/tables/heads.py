@@ -48,6 +48,8 @@ _WORD = re.compile(r"[A-Za-z]+")
 _SEARCHED = 30
 """Rows in which the head of a table is looked for."""
 _MOSTLY = 0.8
+_NONE = "-–—－/"
+"""What stands where there is no value."""
 
 
 def has_labels(rows: Sequence[Row]) -> bool:
@@ -246,9 +248,9 @@ def has_values_below(body: Sequence[Row], at: int) -> bool:
     ]
     for column, label in enumerate(body[at]):
         cells = [row[column] for row in below if column < len(row) and row[column]]
-        cells = [cell for cell in cells if not isinstance(cell, Covered)]
+        cells = [cell for cell in cells if not isinstance(cell, Covered) and cell.strip(_NONE)]
         values = [cell for cell in cells if VALUE.fullmatch(cell)]
-        if not label or not values or len(values) < _MOSTLY * len(cells):
+        if not label.strip(_NONE) or not values or len(values) < _MOSTLY * len(cells):
             continue
         if not VALUE.fullmatch(label) or not all(map(is_period, values)):
             return True

@@ -16,6 +16,9 @@ from rag_app.documents.tables.periods import is_period
 _FAR_ACROSS = 3
 """Columns that the first cell of a row covers besides its own where it only names the row."""
 
+_LONG_VALUE = 40
+"""Characters above which a text that is merged under several names is not repeated under each."""
+
 
 def named_row(head: Row, row: Row) -> str:
     """Return a row with the names of its columns; sections, notes and totals as what they are.
@@ -34,10 +37,13 @@ def named_row(head: Row, row: Row) -> str:
         row = ["" if over else cell for over, cell in zip(covered, row, strict=True)]
     named = zip(names, row, strict=False)
     parts: list[str] = []
+    last = ""
     for name, cell in named:
         part = _named(name, cell)
-        once = isinstance(cell, Covered) and parts[-1:] == [part]  # merged under one name
+        again = isinstance(cell, Covered) and cell == last  # merged, under one name or a sentence
+        once = again and (parts[-1:] == [part] or len(cell) > _LONG_VALUE)
         parts += [part] if cell and not once else []
+        last = cell
     return "; ".join(parts)
 
 

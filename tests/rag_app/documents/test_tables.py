@@ -487,3 +487,42 @@ def test_rows_without_names_keep_their_texts_below_the_names_of_columns() -> Non
     head = [["地区", "产品", "库存"], ["北区", "电脑", "缺货"]]
     grouped = [*head, ["", "手机", "缺货"], ["", "平板", "停产"], ["南区", "耳机", "5"]]
     assert "地区: 南区; 产品: 耳机; 库存: 5" in list(table_lines([*grouped, ["", "键盘", "7"]]))
+
+
+def test_times_of_day_name_rows() -> None:
+    days = [f"9月{day}日" for day in range(20, 30)]
+    empty = [""] * 8
+    rows = [["8:00", *empty, "8:00 泸沽湖", ""], ["11:00", "11:03 到大理", *empty, "11:30 东航"]]
+    assert list(table_lines([["日期", *days], *rows]))[-2:] == [
+        "日期: 8:00; 9月28日: 8:00 泸沽湖",
+        "日期: 11:00; 9月20日: 11:03 到大理; 9月29日: 11:30 东航",
+    ]
+
+
+def test_dashes_below_a_name_stand_for_no_value() -> None:
+    head = [["日期", "发生额", "", "余额"], ["", "借方", "贷方", ""]]
+    rows = [["2026-01-08", "13.00", "--", "54.87"], ["2026-01-09", "--", "25.67", "80.54"]]
+    assert list(table_lines([*head, *rows])) == [
+        "日期: 2026-01-08; 发生额/借方: 13.00; 发生额/贷方: --; 余额: 54.87",
+        "日期: 2026-01-09; 发生额/借方: --; 发生额/贷方: 25.67; 余额: 80.54",
+    ]
+
+
+def test_a_sentence_merged_under_several_names_is_read_once() -> None:
+    long = "依据指引挂物料清单，作业单上写明正确的金纸，实际情况超出指引范围时召集各部门商定做法。"
+    head = ["序", "检测范围", "色差", "耐晒"]
+    rows = [["1", "出厂", "6", "无"], ["2", long, Covered(long), Covered(long)]]
+    assert list(table_lines([head, *rows]))[-1] == f"序: 2; 检测范围: {long}"
+
+
+def test_totals_below_a_gap_have_the_columns_of_the_table_above() -> None:
+    head = ["月份", "订单", "金额", "说明"]
+    rows = [["1月", "25", "310", "促销"], ["2月", "31", "420", ""], [""], ["全年累计", "56", "730"]]
+    assert list(table_lines([head, *rows]))[-1] == "月份: 全年累计; 订单: 56; 金额: 730"
+
+
+def test_a_row_with_a_dash_is_no_part_of_the_head() -> None:
+    head = ["试验项目", "等级", "试验值", "回路"]
+    rows = [["电压暂降", "--", "3000:1(60%)", "整机"], ["电快速瞬变", "3/4", "4.0kV", "电压回路"]]
+    first = "试验项目: 电压暂降; 等级: --; 试验值: 3000:1(60%); 回路: 整机"
+    assert next(table_lines([head, *rows, ["浪涌", "4", "2.5kV", "电压回路"]])) == first
