@@ -52,7 +52,8 @@ class ServerSentEvents:
 def as_json(value: Any) -> str:
     """Return a JSON value or a model on one line, of a model only what was set."""
     if isinstance(value, BaseModel):
-        value = value.model_dump(exclude_unset=True)
+        # As it is: a field's type may know OpenAI's fields alone, where its value has ours too.
+        value = value.model_dump(by_alias=True, exclude_unset=True, serialize_as_any=True)
     return json.dumps(value, ensure_ascii=False)
 
 

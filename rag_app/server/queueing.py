@@ -159,7 +159,7 @@ class Queues:
         """Return generated text at once, in a slot of the language model; count its tokens."""
         response = await self._run(request, generation.whole, self.generating.slot())
         self.count(generation)
-        return response.model_dump(exclude_unset=True)
+        return response.model_dump(by_alias=True, exclude_unset=True)
 
     def count(self, generation: GeneratedText) -> None:
         """Count the tokens of what was generated."""

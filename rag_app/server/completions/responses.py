@@ -109,7 +109,7 @@ class ChatResponse:
         ended = "incomplete" if self._finish_reason == "length" else "completed"
         response = self._response(ended)
         if self._keep:
-            values = to_jsonable_python(response.model_dump(exclude_unset=True))
+            values = to_jsonable_python(response.model_dump(by_alias=True, exclude_unset=True))
             await asyncio.to_thread(self._keep, values)
         return response
 
@@ -167,9 +167,7 @@ class ChatResponse:
         return kind.model_construct(type=name, sequence_number=number, **values)
 
     def _state(self, kind: type[BaseModel], status: str, **more: Any) -> BaseModel:
-        # As values: the event's type knows no fields besides those of OpenAI's API.
-        values = self._response(status, **more).model_dump(exclude_unset=True)
-        return self._numbered(kind, response=values)
+        return self._numbered(kind, response=self._response(status, **more))
 
     def _response(self, status: str, **more: Any) -> ModelResponse:
         values = {**self._fixed, "status": status, **more}

@@ -319,6 +319,8 @@ class ModelResponse(responses.Response):
         rag={"citations": [PASSAGE], "answered": True, "notes": []},
     )
 
+    # A float is written as 1.0, where clients in Go, Rust and C# read whole numbers alone.
+    created_at: int
     output: list[  # type: ignore[assignment]
         responses.ResponseOutputMessage | responses.ResponseFunctionToolCall
     ]

@@ -48,6 +48,23 @@ def test_a_response(official: openai.OpenAI, poets: Served) -> None:
     assert answer.usage.total_tokens == answer.usage.input_tokens + 8
 
 
+def test_strict_clients_read_times_and_schemas_in_every_form(schemed: Served) -> None:
+    """Those in Go, Rust and C# read whole numbers alone, and a schema by its name."""
+    schema = {"type": "object", "properties": {"place": {"type": "string"}}}
+    form = {"type": "json_schema", "name": "answer", "schema": schema}
+    body = {"model": "default", "input": QUESTION, "text": {"format": form}}
+    with schemed.client() as client:
+        whole = client.post(PATH, json=body).json()
+        lines = client.post(PATH, json={**body, "stream": True}).text.splitlines()
+        kept = client.get(f"{PATH}/{whole['id']}").json()
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line[:5] == "data:"]
+    told = [event["response"] for event in events if "response" in event]
+    assert len(told) == 3
+    for response in (whole, kept, *told):
+        assert isinstance(response["created_at"], int)
+        assert response["text"]["format"] == form
+
+
 def test_documents_answer_with_annotations(official: openai.OpenAI) -> None:
     answer = official.responses.create(model="rag:诗", input=QUESTION)
     assert (answer.model, answer.output_text) == ("rag:诗", MARKED)
