@@ -168,7 +168,7 @@ def _first_table_lines(
 def _goes_on(head: Sequence[str], body: Sequence[Row]) -> bool:
     """Return whether rows below a gap have the columns of a head; totals have no last remarks."""
     width = max(map(len, body), default=0)
-    totals = width < len(head) < 2 * width and TOTAL.fullmatch(body[0][0]) is not None
+    totals = 2 < width < len(head) < 2 * width and TOTAL.fullmatch(body[0][0]) is not None
     return len(head) > 1 and (width == len(head) or totals)
 
 

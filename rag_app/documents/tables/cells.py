@@ -55,8 +55,8 @@ TOTAL = re.compile(
     re.IGNORECASE,
 )
 """The name of a row that adds up those above it."""
-NOTED = re.compile(r"(?!\d+[：:]\d)[^：:]{1,12}[：:]\s*[^\s：:].*")
-"""A name with what it says behind a colon, and no time of day."""
+NOTED = re.compile(r"(?![\d\s：:~～至—–-]+\Z)[^：:]{1,12}[：:]\s*[^\s：:].*")
+"""A name with what it says behind a colon, but not times of day alone."""
 
 
 def cells_once(row: Row) -> list[str]:

@@ -246,9 +246,11 @@ def has_values_below(body: Sequence[Row], at: int) -> bool:
         and not TOTAL.fullmatch("".join(row[:1]))
         and not _is_across(row)
     ]
+    is_lower = not body[at][0] and all(row[0] for row in below)  # of a head; all rows have a name
     for column, label in enumerate(body[at]):
         cells = [row[column] for row in below if column < len(row) and row[column]]
-        cells = [cell for cell in cells if not isinstance(cell, Covered) and cell.strip(_NONE)]
+        cells = [cell for cell in cells if not isinstance(cell, Covered)]
+        cells = [cell for cell in cells if cell.strip(_NONE)] if is_lower else cells
         values = [cell for cell in cells if VALUE.fullmatch(cell)]
         if not label.strip(_NONE) or not values or len(values) < _MOSTLY * len(cells):
             continue

@@ -17,7 +17,7 @@ _FAR_ACROSS = 3
 """Columns that the first cell of a row covers besides its own where it only names the row."""
 
 _LONG_VALUE = 40
-"""Characters above which a text that is merged under several names is not repeated under each."""
+"""Characters above which a text that is merged under several names is read once, under all."""
 
 
 def named_row(head: Row, row: Row) -> str:
@@ -35,16 +35,19 @@ def named_row(head: Row, row: Row) -> str:
     covered = [cell == row[0] and isinstance(cell, Covered) for cell in row]
     if sum(covered) >= _FAR_ACROSS:  # of the first column only
         row = ["" if over else cell for over, cell in zip(covered, row, strict=True)]
-    named = zip(names, row, strict=False)
-    parts: list[str] = []
-    last = ""
-    for name, cell in named:
-        part = _named(name, cell)
-        again = isinstance(cell, Covered) and cell == last  # merged, under one name or a sentence
-        once = again and (parts[-1:] == [part] or len(cell) > _LONG_VALUE)
-        parts += [part] if cell and not once else []
-        last = cell
-    return "; ".join(parts)
+    return "; ".join(_named(name, cell) for name, cell in _once(names, row) if cell)
+
+
+def _once(names: Row, row: Row) -> list[tuple[str, str]]:
+    """Return names and cells: what is merged under one name, and a sentence under several, once."""
+    found: list[tuple[list[str], str]] = []
+    for name, cell in zip(names, row, strict=False):
+        merged = found and isinstance(cell, Covered) and found[-1][1] == cell
+        if merged and (len(cell) > _LONG_VALUE or found[-1][0][-1] == name):
+            found[-1][0].append(name)
+        else:
+            found.append(([name], cell))
+    return [(", ".join(filter(None, dict.fromkeys(above))), cell) for above, cell in found]
 
 
 def _named(name: str, cell: str) -> str:

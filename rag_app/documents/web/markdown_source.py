@@ -46,19 +46,22 @@ _PAIRED = frozenset(
     """.split()  # noqa: SIM905
 ).union(BLOCKS - _VOID)
 """Those with an end."""
-_PLAIN = "[!#-;=?-~]"
-"""A character of ASCII that is neither a space nor a quotation mark nor < nor >."""
+_PLAIN = "[!#-;=?-_a-{}~]"
+"""A character of ASCII that is no space and none of "<>`|."""
 _VALUED = r"[A-Za-z@:][\w:.@-]{0,40}=(?:\"[^\"\n]{0,2000}\"|'[^'\n]{0,2000}')"
+_END = r"(?:>|\s*/>)"
+"""The end of a tag; a sign that stands apart quotes or compares."""
 _BEGUN = (
-    rf"<(?:{'|'.join(sorted(_VOID | _PAIRED))})(?=\s+[\w:.@-]+=[\"'])(?:\s+{_VALUED})*"
-    rf"(?:\s+[\w:.@-]+=[\"']{_PLAIN}*)?\s*/?>?"
+    rf"(?<!\\)<(?:{'|'.join(sorted(_VOID | _PAIRED))})(?=\s+[\w:.@-]+=[\"'])(?:\s+{_VALUED})*"
+    rf"(?:\s+[\w:.@-]+=[\"']{_PLAIN}*)?{_END}?"
 )
 _ENDED = (
-    rf"(?<!{_PLAIN})(?:(?:{_PLAIN}*\"\s+)?(?:{_VALUED}\s*){{1,30}}/?>(?!}}}})|{_PLAIN}+\"\s?/?>)"
+    rf"(?<!{_PLAIN})(?:(?:{_PLAIN}*\"\s+)?{_VALUED}(?:\s*{_VALUED}){{0,29}}{_END}(?!}}}})"
+    rf"|{_PLAIN}+\"{_END})"
 )
 """What is left of a tag whose end, or whose beginning, is lost."""
-_END_OF_TAG = re.compile("(?<![=-])>")
-"""The sign, but for arrows of code."""
+_END_OF_TAG = re.compile(r"(?<![=\s-])>")
+"""The sign, but for comparisons and arrows of code."""
 _FAR = 2000
 """Characters before the end of a tag among which it may begin."""
 _ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,30});"
@@ -72,8 +75,8 @@ _BLOCK_ATTRIBUTES = rf"\{{:[ \t]*(?:toc\b|{_ATTRIBUTE}){_MORE}"
 """The same of any block (kramdown's way)."""
 _PARTS = re.compile(
     rf"(?P<code>{_FENCED}|{_INLINE})|(?P<indented>{_INDENTED})|(?P<hidden>{_HIDDEN})|(?P<note>{_NOTE})|(?P<page>{_TABLE}|{_HEADING})"
-    rf"|{_RAISED}|(?P<named>{_ATTRIBUTES})|{_BLOCK_ATTRIBUTES}|(?P<tag>{_TAG})|{_BEGUN}|(?P<ended>{_ENDED})"
-    rf"|(?P<entity>{_ENTITY})",
+    rf"|{_RAISED}|(?P<named>{_ATTRIBUTES})|{_BLOCK_ATTRIBUTES}|(?P<tag>{_TAG})|{_BEGUN}"
+    rf"|(?P<entity>{_ENTITY})|(?P<ended>{_ENDED})",
     re.MULTILINE,
 )
 _ENDS = {"<!--": "-->", "<style": "</style>", "<script": "</script>"}
@@ -166,7 +169,7 @@ def _in_place_of(part: "re.Match[str]", *, in_heading: bool) -> str:
 def _is_torn(before: str) -> bool:
     """Return whether what ends a tag has no beginning in the text before it."""
     quoted = before[before.rfind("\n") + 1 :].count('"') % 2
-    start = before.rfind("<")
+    start = max(before.rfind("<"), before.rfind("&lt;"))
     return not quoted and (start < 0 or _END_OF_TAG.search(before, start) is not None)
 
 

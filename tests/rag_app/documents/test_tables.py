@@ -512,7 +512,7 @@ def test_a_sentence_merged_under_several_names_is_read_once() -> None:
     long = "依据指引挂物料清单，作业单上写明正确的金纸，实际情况超出指引范围时召集各部门商定做法。"
     head = ["序", "检测范围", "色差", "耐晒"]
     rows = [["1", "出厂", "6", "无"], ["2", long, Covered(long), Covered(long)]]
-    assert list(table_lines([head, *rows]))[-1] == f"序: 2; 检测范围: {long}"
+    assert list(table_lines([head, *rows]))[-1] == f"序: 2; 检测范围, 色差, 耐晒: {long}"
 
 
 def test_totals_below_a_gap_have_the_columns_of_the_table_above() -> None:
@@ -526,3 +526,26 @@ def test_a_row_with_a_dash_is_no_part_of_the_head() -> None:
     rows = [["电压暂降", "--", "3000:1(60%)", "整机"], ["电快速瞬变", "3/4", "4.0kV", "电压回路"]]
     first = "试验项目: 电压暂降; 等级: --; 试验值: 3000:1(60%); 回路: 整机"
     assert next(table_lines([head, *rows, ["浪涌", "4", "2.5kV", "电压回路"]])) == first
+
+
+def test_dashes_do_not_make_a_row_of_texts_a_head() -> None:
+    head = ["城市", "负责人", "扣分", "备注"]
+    rows = [["北京", "王五", "无", ""], ["上海", "李四", "-", ""], ["广州", "赵六", "5", "好"]]
+    assert list(table_lines([head, *rows, ["深圳", "钱七", "-", ""]]))[:2] == [
+        "城市: 北京; 负责人: 王五; 扣分: 无",
+        "城市: 上海; 负责人: 李四; 扣分: -",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "right"),
+    [
+        ([["", "", "", ""], ["合计", "300"], ["已付", "100"]], ["合计 | 300", "已付 | 100"]),
+        ([["8:30 前到岗", "", "", ""]], ["8:30 前到岗"]),
+    ],
+)
+def test_sums_in_pairs_and_notes_that_begin_with_a_time_are_of_no_column(
+    rows: list[list[str]], right: list[str]
+) -> None:
+    table = [["品名", "数量", "金额"], ["笔", "2", "100"], ["纸", "3", "200"]]
+    assert list(table_lines([*table, *rows]))[2:] == right

@@ -117,7 +117,9 @@ def test_names_between_the_signs_of_tags_are_left(text: str, right: str) -> None
         ('关阀.cn/1.png" alt="图" width="8" />\n再走', "关阀\n再走"),
         ('先<img src="http://a.cn/1.p', "先"),
         ('<div class="a" id="断电\n\n先', "断电\n\n先"),
+        ('甲<img src="http://a.cn/1.p\n\n# 先', "甲\n\n# 先"),
         ('<img class="a" alt="b < c">甲', "甲"),
+        ('&lt;p class="a b">甲', '<p class="a b">甲'),
     ],
 )
 def test_torn_tags_of_markdown_are_not_shown(text: str, right: str) -> None:
@@ -132,6 +134,12 @@ def test_torn_tags_of_markdown_are_not_shown(text: str, right: str) -> None:
         '{{< figure caption="<https://a.cn>" width="8" >}}',
         '点击 "Save file">，选 a="b" 或 24"。',
         '`class="a">`\n\n```\nid="a">\n```\n',
+        'HOME="/usr"\n\n> 先断电',
+        '> 标签 name="甲"\n> 先断电',
+        'x="1" > y，24" > 21"',
+        '(`a">`) 和 `b">`',
+        '\\<a href="b">甲',
+        '<el-button v-if="a > b" class="c">甲',
     ],
 )
 def test_ends_of_what_is_no_tag_of_html_are_left(text: str) -> None:
