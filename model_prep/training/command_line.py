@@ -20,8 +20,8 @@ _STAGES = {"pt": "pretrain", "sft": "sft", "dpo": "prefer"}
 """The command for each stage of LLaMA-Factory."""
 _ONLY = {"finetuning_type": ("lora",), "quantization_method": ("bitsandbytes", "bnb")}
 """Options of LLaMA-Factory that say what is done anyway, or what can't be."""
-_DATASETS = ("dataset_dir", "dataset", "eval_dataset")
-"""A folder of data, and LLaMA-Factory's names for what is in it."""
+_DATASETS = {"dataset_dir": "data", "dataset": "data", "eval_dataset": "validation"}
+"""A folder of data and LLaMA-Factory's names for what is in it, and the options they stand for."""
 _REGISTRY = "dataset_info.json"
 _FLASH = "flash_attention_2"
 _VALUES: dict[str, dict[str, Any]] = {
@@ -54,38 +54,41 @@ def read_options(
     """
     notes: list[str] = []
     options: dict[str, Any] = {}
-    given = [*(read_yaml(file).items() if file else ())], _pairs(arguments)
-    for pairs in given:
+    of_file = [*read_yaml(file).items()] if file else []
+    of_line = _pairs(arguments)
+    for pairs in (of_file, of_line):
         own = _translated(kind, pairs, notes)
-        if not own.keys().isdisjoint(_DATASETS[:2]):
-            options.pop("data", None)
+        for name in own.keys() & _DATASETS:
+            options.pop(_DATASETS[name], None)
         options |= own
-    _find_data(options)
-    if "finetuning_type" in dict([*given[0], *given[1]]):
+    _find_data(kind, options)
+    if "finetuning_type" in dict([*of_file, *of_line]):
         _add_defaults(options, notes)
     return options, notes
 
 
-def _find_data(options: dict[str, Any]) -> None:
+def _find_data(kind: type[TrainingSettings], options: dict[str, Any]) -> None:
     """Put files, or their folder, in the place of the names of data."""
+    # Plain text is under one name only.
+    columns = COLUMNS | {"prompt": ("text",)} if kind.kind == "pretrain" else COLUMNS
     folder, *names = (options.pop(name, None) for name in _DATASETS)
     for option, named in zip(("data", "validation"), names, strict=True):
         if named and not options.get(option):
-            options[option] = _registered_files(Path(str(folder or "data")), named)
+            options[option] = _registered_files(Path(str(folder or "data")), named, columns)
     if folder and not options.get("data"):
         options["data"] = folder
 
 
-def _registered_files(folder: Path, names: Any) -> list[Path]:
+def _registered_files(folder: Path, names: Any, columns: dict[str, tuple[str, ...]]) -> list[Path]:
     """Return the files of the data with these names.
 
     Args:
         folder: Holds ``dataset_info.json``, and the files that it names.
         names: A list, or a text with commas.
+        columns: What each column may be called.
 
     Raises:
-        TrainingError: a name is not there, its data is no file, or its columns are called otherwise
-            than the readers of data know them.
+        TrainingError: a name is not there, its data is no file, or a column is called otherwise.
     """
     try:
         registry = read_json(folder / _REGISTRY)
@@ -93,16 +96,18 @@ def _registered_files(folder: Path, names: Any) -> list[Path]:
         msg = f"{error} (--dataset_dir names its folder); or name files: --data FILE"
         raise TrainingError(msg) from error
     wanted = names if isinstance(names, list) else str(names).split(",")
-    return [_file(folder, registry, str(name).strip()) for name in wanted]
+    return [_registered_file(folder, registry, str(name).strip(), columns) for name in wanted]
 
 
-def _file(folder: Path, registry: dict[str, Any], name: str) -> Path:
+def _registered_file(
+    folder: Path, registry: dict[str, Any], name: str, columns: dict[str, tuple[str, ...]]
+) -> Path:
     entry = registry.get(name)
     if not isinstance(entry, dict):
         raise TrainingError(f"{folder / _REGISTRY} has no {name}; name files: --data FILE")
     if not isinstance(file := entry.get("file_name"), str):
         raise TrainingError(f"{name} in {folder / _REGISTRY} is no file; download it, and name it")
-    for table, known in (("columns", COLUMNS), ("tags", TAGS)):
+    for table, known in (("columns", columns), ("tags", TAGS)):
         for what, names in known.items():
             called = (entry.get(table) or {}).get(what)
             if called and called not in names:
@@ -179,8 +184,9 @@ def _translated(kind: type[TrainingSettings], pairs: Any, notes: list[str]) -> d
         options[now] = _value(name, value)
     if unknown:
         raise _unknown(unknown, kind)
-    if "data" in options and not options.keys().isdisjoint(_DATASETS[:2]):
-        raise TrainingError("the data is given twice, as --data and by LLaMA-Factory's names")
+    for name in options.keys() & _DATASETS:
+        if options[name] and options.get(_DATASETS[name]):
+            raise TrainingError(f"--{name} is given twice (as --{_DATASETS[name]} too)")
     return options
 
 

@@ -33,7 +33,7 @@ _OF_MESSAGES = ("tool_calls", "function_call", "reasoning_content", "reasoning",
 _LABELS = ("label", "kto_tag")
 """True or false next to an answer: is it a good one?"""
 COLUMNS = {
-    "prompt": (*_QUESTION, *_INPUT, "text"), "query": _INPUT, "response": _ANSWER,
+    "prompt": (*_QUESTION, *_INPUT), "query": _INPUT, "response": _ANSWER,
     "messages": LISTS, "system": _SYSTEM, "history": ("history",), "kto_tag": _LABELS,
     "chosen": ("chosen",), "rejected": ("rejected",),
     **dict.fromkeys(("tools", "images", "videos", "audios"), _OF_OBJECTS),
@@ -45,8 +45,8 @@ TAGS = {
        for role in ("system", "user", "assistant")},
 }  # fmt: skip
 """The same of what its messages have, and of who says them."""
-_WEIGHTS = ("loss_weight", "weight", "train", "training", "loss")
-"""How much a message is learned: LLaMA-Factory's, OpenAI's, Axolotl's and ms-swift's names."""
+_WEIGHTS = ("loss_weight", "weight", "train", "training", "loss", "output_with_loss")
+"""How much is learned: LLaMA-Factory's, OpenAI's, Axolotl's, ms-swift's and XTuner's names."""
 _MOSS = {"Human": "human", "MOSS": "assistant", "Commands": "tools", "Inner Thoughts": "thinking"}
 """What a turn of MOSS's own files has, and what others call that."""
 _MOSS_MARKS = re.compile(r"^\s*<\|[^|]+\|>:?\s*|\s*<eo\w>\s*$")
@@ -94,12 +94,12 @@ def read_conversations(
 def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     """Return the messages of an object, or what is wrong with it."""
     if isinstance(value.get("chat"), dict):
-        value = _unmarked(value)
+        value = _from_moss(value)
     if carried := next((name for name in _OF_OBJECTS if value.get(name)), None):
         return f"has {carried}, which are not trained here"
     if _is_pair(value):
         return "has two answers, of which one is preferred: `model-prep prefer` learns from them"
-    if any(value.get(name) is False for name in _LABELS):
+    if any(str(value.get(name)).lower() == "false" for name in _LABELS):
         return "has an answer that is labelled as bad"
     system = next((value[name] for name in _SYSTEM if value.get(name)), "")
     if not isinstance(system, str):
@@ -108,7 +108,8 @@ def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     listed, answered = _held(value, LISTS), _held(value, _ANSWER)
     asked = _held(value, _QUESTION) or _held(value, _INPUT[:2])
     has_turns = listed and isinstance(value[listed], list) and value[listed]
-    if asked and answered and (answered == "output" or not has_turns):
+    is_alpaca = answered == "output" and asked in _QUESTION
+    if asked and answered and (is_alpaca or not has_turns):
         messages = _single_turn(value, asked, value[answered])
     elif listed:
         messages = _turns(value[listed], listed)
@@ -117,12 +118,14 @@ def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     return [{"role": "system", "content": system}, *messages]
 
 
-def _unmarked(value: dict[str, Any]) -> dict[str, Any]:
-    """Return a conversation as MOSS has it, with marks about each text, as Firefly has it."""
+def _from_moss(value: dict[str, Any]) -> dict[str, Any]:
+    """Return MOSS's conversation, ``turn_1`` and so on with marks about each text, as Firefly's."""
     turns = []
-    for turn in value["chat"].values():
-        said = turn.items() if isinstance(turn, dict) else ()
-        texts = {_MOSS[key]: _MOSS_MARKS.sub("", str(text)) for key, text in said if key in _MOSS}
+    for _, turn in sorted(value["chat"].items(), key=lambda item: (len(item[0]), item[0])):
+        if turn is None:  # Parquet has as many turns for all as the longest has
+            continue
+        items = turn.items() if isinstance(turn, dict) else ()
+        texts = {_MOSS[key]: _MOSS_MARKS.sub("", str(text)) for key, text in items if key in _MOSS}
         turns.append({name: "" if text == "None" else text for name, text in texts.items()})
     return {"system": value.get("meta_instruction"), "conversation": turns}
 
@@ -145,7 +148,7 @@ def _held(value: dict[str, Any], names: tuple[str, ...]) -> str | None:
 def _single_turn(value: dict[str, Any], name: str, answer: Any) -> list[dict[str, str]] | str:
     """Return the messages of a question with its answer: texts, or messages as TRL has them.
 
-    An input is part of the question; where there is no instruction, as in Firefly's, all of it.
+    Inputs are part of the question; where there is no instruction, as in Firefly's, all of it.
     """
     asked = value[name]
     if isinstance(asked, list) and isinstance(answer, list):
@@ -153,12 +156,11 @@ def _single_turn(value: dict[str, Any], name: str, answer: Any) -> list[dict[str
     stated = [name for name in _BESIDE if value.get(name)]
     if len(stated) > 1 and value.get("output") is None:  # Alpaca's has its own input
         return f"has {' and '.join(stated)}, of which only the first would be trained"
-    beside = _held(value, tuple(other for other in _INPUT if other != name))
-    more = value.get(beside or "") or ""
-    if not (isinstance(asked, str) and isinstance(answer, str) and isinstance(more, str)):
+    parts = [asked, *(value[key] for key in _INPUT if key != name and value.get(key))]
+    if not all(isinstance(text, str) for text in (*parts, answer)):
         return "instruction, input and output are not all text"
     # An input is joined to its instruction with a newline, as the family was trained.
-    prompt = "\n".join(part for part in (asked, more) if part.strip())
+    prompt = "\n".join(part for part in parts if part.strip())
     if not prompt or not answer.strip():
         return "instruction or output is empty"
     turns = _history(value.get("history") or [])
@@ -194,33 +196,35 @@ def _text(content: Any) -> str | None:
     return "".join(strings) if strings and len(strings) == len(content) else None
 
 
-def _said(turn: dict[str, Any], name: str) -> list[dict[str, str]] | str:
+def _turn_messages(turn: dict[str, Any], name: str) -> list[dict[str, str]] | str:
     """Return a message, those of a question with its answer, or what is wrong with them."""
     role, content = next((keys for keys in _TURNS if turn.get(keys[0])), _TURNS[0])
     if carried := next((key for key in _OF_MESSAGES if turn.get(key)), None):
         return f"has {carried} in a message, which is not trained here"
-    if not turn.get(role) and _held(turn, _ANSWER) and not _held(turn, LISTS):
-        return read_messages(turn)
-    speaker, text = _ROLES.get(str(turn.get(role))), _text(turn.get(content))
-    if speaker is None or text is None:
-        return f"a message of {name} has no known {role} or no text in {content}"
+    is_pair = not turn.get(role) and _held(turn, _ANSWER) and not _held(turn, LISTS)
+    speaker = "assistant" if is_pair else _ROLES.get(str(turn.get(role)))
     weights = [turn[key] for key in _WEIGHTS if turn.get(key) is not None]
     if any(weight != (speaker == "assistant") for weight in weights):
         return "weighs its messages, where all answers are learned alike here"
+    if is_pair:
+        return read_messages(turn)
+    text = _text(turn.get(content))
+    if speaker is None or text is None:
+        return f"a message of {name} has no known {role} or no text in {content}"
     return [{"role": speaker, "content": text}]
 
 
 def _turns(turns: Any, name: str) -> list[dict[str, str]] | str:
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        return f"{name} is not a list of messages"
+        return f"{name} is not a list of messages with role and content"
     messages = []
     for turn in turns:
-        said = _said(turn, name)
-        if isinstance(said, str):
-            return said
+        read = _turn_messages(turn, name)
+        if isinstance(read, str):
+            return read
         # An empty system message is none: the template may have its own.
         messages += [
-            message for message in said if message["role"] != "system" or message["content"].strip()
+            message for message in read if message["role"] != "system" or message["content"].strip()
         ]
     while messages and messages[-1]["role"] != "assistant":
         messages.pop()  # nothing is learned from what comes after the last answer

@@ -111,7 +111,7 @@ def find_files(paths: list[Path], suffixes: tuple[str, ...], what: str) -> list[
 
 
 def read_documents(file: Path, encoding: str | None, problems: Problems) -> Iterator[str]:
-    """Yield the plain text of a file: all of it, or what JSON has under ``text`` in each object."""
+    """Yield the plain text of a file: all of it, or what each object of data has under ``text``."""
     if file.suffix.lower() not in SUFFIXES:
         if (whole := read_text(file, encoding, problems)) is not None:
             yield whole
@@ -224,7 +224,7 @@ def read_objects(
     noted, and the rest is read on: after a broken line the next one; after a broken item of an
     array nothing. A byte that is not text stands as a lone surrogate in the object that has it.
     Each row of a table is an object too: of CSV and TSV by the names in its first row, in small
-    letters; of Parquet, on the line of its number.
+    letters, without its empty cells; of Parquet, on the line of its number.
 
     Raises:
         TrainingError: it is a Parquet file, and what reads those is not installed.
@@ -270,12 +270,17 @@ def _cells(
     line = 1
     try:
         for row in reader:
-            if not names:
+            if not any(names):
                 names = [name.strip().lower() for name in row]
-            elif len(row) > len(names):
-                problems.add(file, line, "has more cells than its table has columns with a name")
-            elif row:
-                yield line, dict(zip(names, row, strict=False))
+                if twice := [name for name, count in Counter(names).items() if name and count > 1]:
+                    problems.add(file, line, "has two columns of one name", ", ".join(twice))
+                    return
+            elif any(row[len(names) :]):
+                problems.add(file, line, "has more cells than its table has columns")
+            else:
+                cells = zip(names, row, strict=False)  # pandas' numbers of rows have no name
+                if held := {name: cell for name, cell in cells if name and cell.strip()}:
+                    yield line, held
             line = reader.line_num + 1
     except csv.Error as error:
         # A quotation mark too few would make one cell of all that follows.

@@ -44,14 +44,14 @@ class Sample:
 def encode_conversations(
     files: list[Path], encoding: str | None, tokenizer: Any, max_length: int, problems: Problems
 ) -> Iterator[Sample]:
-    """Yield a sample for each conversation of JSON files that leaves something to learn.
+    """Yield a sample for each conversation of files that leaves something to learn.
 
     What is learned is what the assistant says, and the end token after it. Each prompt is encoded
     alone, as it is when the model is asked, and so is each answer: a token never spans the two.
     Where the template shows earlier messages otherwise, each answer has a sample of its own.
 
     Args:
-        files: JSON and JSON Lines.
+        files: JSON, JSON Lines or tables.
         encoding: The encoding of the files, where it is not one of the usual ones.
         tokenizer: Its chat template is used, or Alpaca's where it has none.
         max_length: Tokens of a sample; what is beyond is cut off.

@@ -123,6 +123,18 @@ def test_the_known_formats_and_encodings(tmp_path: Path, encoding: str, named: s
         ({"kind": "NLI", "input": "问", "target": "答"}, ["问", "答"]),
         ({"instruction": "", "input": "问", "output": "答"}, ["问", "答"]),
         ({"input": "问", "context": "文", "output": "答"}, ["问\n文", "答"]),
+        ({"query": "问", "input": "甲", "context": "乙", "answer": "答"}, ["问\n甲\n乙", "答"]),
+        (
+            {
+                "input": "甲",
+                "output": "乙",
+                "messages": [
+                    {"role": "user", "content": "问"},
+                    {"role": "assistant", "content": "答"},
+                ],
+            },
+            ["问", "答"],
+        ),
         ({"问题": "问", "回答": "答"}, ["问", "答"]),
         (
             {
@@ -158,6 +170,16 @@ def test_the_known_formats_and_encodings(tmp_path: Path, encoding: str, named: s
             },
             ["你是MOSS。", "问", "答"],
         ),
+        (
+            {
+                "chat": {
+                    "turn_10": {"Human": "问二", "MOSS": "答二"},
+                    "turn_11": None,
+                    "turn_2": {"Human": "问一", "MOSS": "答一"},
+                }
+            },
+            ["问一", "答一", "问二", "答二"],
+        ),
     ],
     ids=str,
 )
@@ -182,6 +204,8 @@ def test_what_others_call_the_columns(
         ),
         ({"conversation": [{"human": "问", "assistant": ""}]}, "instruction or output is empty"),
         ({"conversation": [{"human": "问", "assistant": "答", "images": ["a"]}]}, "has images"),
+        ({"conversation": [{"input": "问", "output": "答", "output_with_loss": False}]}, "weighs"),
+        ({"input": ["问"], "output": ["答"]}, "input is not a list of messages with role and"),
     ],
 )
 def test_a_question_in_parts_is_left_out(tmp_path: Path, item: dict[str, Any], what: str) -> None:
@@ -196,7 +220,7 @@ def test_a_question_in_parts_is_left_out(tmp_path: Path, item: dict[str, Any], w
 def test_tables_are_read_by_the_names_of_their_columns(
     tmp_path: Path, suffix: str, between: str
 ) -> None:
-    rows = ["", "问题,Answer", '一,"甲\n""乙"""', "二", "三,丙,丁", f"四,{'长' * 140_000}"]
+    rows = [",", "问题,Answer", '一,"甲\n""乙"""', "二", "三,丙,丁", f"四,{'长' * 140_000},"]
     file = tmp_path / f"data.{suffix}"
     text = "\n".join([*rows, '五,"戊']).replace(",", between)
     file.write_text(text, encoding="utf-8-sig")
@@ -208,9 +232,25 @@ def test_tables_are_read_by_the_names_of_their_columns(
     assert [item.line for item in found] == [3, 7]
     assert [(problem.line, problem.what) for problem in problems.first] == [
         (5, "has not the keys of a known format (its keys: 问题)"),
-        (6, "has more cells than its table has columns with a name"),
+        (6, "has more cells than its table has columns"),
         (8, "can't be read as a table from here on (unexpected end of data)"),
     ]
+
+
+def test_cells_of_tables_that_are_no_texts(tmp_path: Path) -> None:
+    """What pandas and Excel write: numbers of rows, empty cells and rows, false as text."""
+    file = tmp_path / "data.csv"
+    rows = ["0,,问,答,", ",,,,", "2,问,,答,True", "3,,问,答,False"]
+    file.write_text("\n".join([",query,question,answer,label", *rows]), encoding="utf-8")
+    asked, answer = {"role": "user", "content": "问"}, {"role": "assistant", "content": "答"}
+    found, problems = read(file)
+    assert found == [[asked, answer]] * 2
+    assert len(problems) == 1
+    assert "data.csv:5: has an answer that is labelled as bad" in problems[0]
+    file.write_text("question,answer,Answer\n问,答,\n", encoding="utf-8")
+    found, (problem,) = read(file)
+    assert not found
+    assert "data.csv:1: has two columns of one name (answer)" in problem
 
 
 def test_parquet_is_read_by_rows(tmp_path: Path) -> None:
@@ -567,6 +607,7 @@ def test_the_scripts_options_by_their_old_names(tmp_path: Path) -> None:
         ("--lora_rank 8", "--lora-alpha --target-modules"),
         ("--lora_rank 0 --lora_alpha 1 --target_modules q", "--lora_rank '0' is wrong"),
         ("--data x --dataset_dir y", "given twice"),
+        ("--validation x --eval_dataset y", "given twice"),
         ("words", "not an option"),
         ("--adapter a --learning_rate inf", "finite"),
         ("--fsdp --deepspeed zero2 --adapter a", "choose one"),
@@ -804,6 +845,11 @@ def test_a_file_of_llama_factory_names_its_data(tmp_path: Path) -> None:
     ]  # fmt: skip
     options, _ = read_options(SftSettings, registry(tmp_path), ["--data", "mine.jsonl"])
     assert options["data"] == "mine.jsonl"
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("data: a.json\nvalidation: b.json\neval_dataset:\n", encoding="utf-8")
+    line = f"--dataset_dir {tmp_path} --dataset identity --eval_dataset chats"
+    options, _ = read_options(SftSettings, mine, line.split())
+    assert options == {"data": files[:1], "validation": files[1:]}
 
 
 @pytest.mark.parametrize(
@@ -822,3 +868,10 @@ def test_a_file_of_llama_factory_names_its_data(tmp_path: Path) -> None:
 def test_what_is_only_in_llama_factory_is_said(tmp_path: Path, line: str, said: str) -> None:
     with pytest.raises(TrainingError, match=said):
         read_options(SftSettings, registry(tmp_path), line.split())
+
+
+def test_plain_text_is_called_text(tmp_path: Path) -> None:
+    registry(tmp_path)
+    line = f"--dataset_dir {tmp_path} --dataset renamed"
+    with pytest.raises(TrainingError, match=r"rename that in r\.csv to text"):
+        read_options(PretrainSettings, None, line.split())
