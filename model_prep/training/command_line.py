@@ -108,8 +108,12 @@ def _registered_file(
     if not isinstance(file := entry.get("file_name"), str):
         raise TrainingError(f"{name} in {folder / _REGISTRY} is no file; download it, and name it")
     for table, known in (("columns", columns), ("tags", TAGS)):
+        given = entry.get(table) or {}
+        if not isinstance(given, dict):
+            msg = f"{table} of {name} in {folder / _REGISTRY} are not names and values"
+            raise TrainingError(msg)
         for what, names in known.items():
-            called = (entry.get(table) or {}).get(what)
+            called = given.get(what)
             if called and called not in names:
                 raise TrainingError(
                     f"{name} in {folder / _REGISTRY} calls its {what} {called}, which is not read "

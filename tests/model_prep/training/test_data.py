@@ -824,6 +824,7 @@ def registry(tmp_path: Path) -> Path:
         "renamed": {"file_name": "r.csv", "columns": {"prompt": "content", "response": "summary"}},
         "speakers": {"file_name": "s.json", **messages, "tags": {"user_tag": "客户"}},
         "lima": {"hf_hub_url": "llamafactory/lima"},
+        "listed": {"file_name": "l.json", "columns": ["instruction"]},
     }
     (tmp_path / "dataset_info.json").write_text(json.dumps(entries), encoding="utf-8")
     file = tmp_path / "sft.yaml"
@@ -859,6 +860,7 @@ def test_a_file_of_llama_factory_names_its_data(tmp_path: Path) -> None:
         ("--dataset mine", "has no mine"),
         ("--dataset renamed", "calls its prompt content, .* rename that in r.csv to instruction"),
         ("--dataset speakers", "calls its user_tag 客户"),
+        ("--dataset listed", "columns of listed in .* are not names and values"),
         ("--dataset_dir nowhere", "there is no nowhere"),
         ("--stage pt", "run: model-prep pretrain"),
         ("--stage kto", "use LLaMA-Factory"),
