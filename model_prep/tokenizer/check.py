@@ -15,6 +15,7 @@ EARLIER_CODE = (
     "99cfb434805de6342cb5209a987080961c1f7c334e571675ab67084fda8e2628",
     "2a51f63878b2a867d59d57efc2d805d0ae2ebb2f591be5695add2f35b82e2708",
     "f89976b49307223c6abd8e2142c1e8f9f2e9afdf1f04d6e5cbbc2c015bc8f830",
+    "a0e525fa9243dca9b913625799160b5e87d8c9c346ff3bb29abd706c33f6f9c2",
 )
 """SHA256 of earlier versions of ``exact_llama.py``, which split text as the present one does."""
 

@@ -286,16 +286,9 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
             if masked:
                 data["attention_mask"] = [[1] * len(row) for row in data["input_ids"]]
         else:
-            data = dict(
-                self.pad(
-                    data,
-                    padding=strategy,
-                    max_length=options.get("max_length"),
-                    pad_to_multiple_of=options.get("pad_to_multiple_of"),
-                    padding_side=options.get("padding_side"),
-                    return_attention_mask=masked,
-                )
-            )
+            names = ("max_length", "pad_to_multiple_of", "padding_side")
+            more: dict[str, Any] = {name: options.get(name) for name in names}
+            data = {**self.pad(data, padding=strategy, return_attention_mask=masked, **more)}
         if offsets:
             left = (options.get("padding_side") or self.padding_side) == "left"
             rows = zip(offsets, data["input_ids"], strict=True)
