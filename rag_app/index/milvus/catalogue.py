@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import uuid
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from rag_app.index.milvus.collections import Entity
@@ -68,9 +67,6 @@ class State:
     meta: IndexMeta
     lexical_version: str
     """By which rules the terms are made; see `rag_app.documents.text`."""
-    number: int = 0
-    token: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """The token of this state alone."""
     writer: str = ""
     """Token of the writer that may write the next state."""
     last: int = 0
@@ -124,7 +120,7 @@ class State:
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in row["record"].items()
-            if name in cls.__dataclass_fields__  # an earlier version had one more
+            if name in cls.__dataclass_fields__  # earlier versions had more
         }
         meta = IndexMeta(**{field.name: values["meta"][field.name] for field in fields(IndexMeta)})
         return cls(**{**values, "meta": meta})

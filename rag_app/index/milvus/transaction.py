@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -143,10 +142,9 @@ class MilvusTransaction(MilvusSnapshot):
         if not stored or State.of(stored[0]).writer != self.state.writer:
             msg = f"another program began to write the index {self._index}; run the command again"
             raise BusyIndexError(msg)
-        state = replace(self._next, number=self.state.number + 1, token=uuid.uuid4().hex)
         changed = [entry.row(self._index) for entry in self._puts.values()]
-        self._client.upsert(DOCUMENTS, [*changed, state.row(self._index)])
-        return state
+        self._client.upsert(DOCUMENTS, [*changed, self._next.row(self._index)])
+        return self._next
 
     def _passages_of(self, source: str) -> "tuple[list[ChunkRecord], FloatArray]":
         """Return the passages of a document and their vectors, ``[passages, dimension]``."""
