@@ -5,7 +5,7 @@ import codecs
 from rag_app.documents.encodings.character_frequency import frequent
 from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.likelihood import PLAUSIBLE, plausibility, sample_of
-from rag_app.documents.encodings.rare import iso_2022_cn, utf_32
+from rag_app.documents.encodings.rare import iso_2022_cn
 from rag_app.errors import DocumentError
 
 Found = tuple[str, str]
@@ -123,7 +123,15 @@ def seven_bit(data: bytes) -> Found | None:
 
 
 def in_utf32(data: bytes) -> Found | None:
-    """Return text in UTF-32 without a mark."""
-    codec = utf_32(data)
-    text = strict(data, codec) if codec else None
-    return (text, codec) if text and codec else None
+    """Return text in UTF-32 without a mark: of four bytes of a character two tell nothing.
+
+    Example:
+        >>> in_utf32("水泵".encode("utf-32-le")), in_utf32("水泵".encode("utf-16-le"))
+        (('水泵', 'utf-32-le'), None)
+    """
+    ways = (("utf-32-le", data[2::4], data[3::4]), ("utf-32-be", data[1::4], data[::4]))
+    for codec, plane, unused in ways if len(data) % 4 == 0 else ():
+        # Most lies in the first plane.
+        if not any(unused) and 2 * plane.count(0) > len(plane) and (text := strict(data, codec)):
+            return text, codec
+    return None

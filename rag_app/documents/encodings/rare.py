@@ -6,7 +6,6 @@ _TO_ASCII, _TO_CHINESE = b"\x0f", b"\x0e"
 _GB_2312 = b"\x1b$)A"
 _ISO_2022 = re.compile(rb"\x1b\$[()*+]?[@-G]|\x1bN")
 _SHIFTED = re.compile(rb"\x0e([^\x0f\n]*)(?:\x0f|(?=\n)|$)")
-_DESIGNATION = re.compile(rb"\x1b\$\)A")
 _PAIR = re.compile(rb"[\xa1-\xfe]{2}")
 _PAIRS = re.compile(rb"(?:[\x00-\x7f]|[\xa1-\xfe]{2}|\x8e[\xa2-\xaf][\xa1-\xfe]{2})*[\xa1-\xfe]?")
 _FIRST_ROW, _CELLS = 0xC4, 94
@@ -24,9 +23,8 @@ def iso_2022_cn(data: bytes) -> str | None:
     """
     if _GB_2312 not in data or _TO_CHINESE not in data:
         return None
-    plain = _SHIFTED.sub(
-        lambda run: bytes(byte | 0x80 for byte in run[1]), _DESIGNATION.sub(b"", data)
-    )
+    shifted = data.replace(_GB_2312, b"")
+    plain = _SHIFTED.sub(lambda run: bytes(byte | 0x80 for byte in run[1]), shifted)
     try:
         return plain.decode("gb2312")
     except UnicodeDecodeError:
@@ -36,24 +34,6 @@ def iso_2022_cn(data: bytes) -> str | None:
 def holds_designations(data: bytes) -> bool:
     """Return whether bytes switch to character sets of ISO 2022."""
     return _ISO_2022.search(data) is not None
-
-
-def utf_32(data: bytes) -> str | None:
-    r"""Return the name of UTF-32 without a mark: of four bytes of a character two tell nothing.
-
-    Example:
-        >>> utf_32("水泵".encode("utf-32-le")), utf_32("水泵".encode("utf-16-le"))
-        ('utf-32-le', None)
-    """
-    if len(data) % 4 or not data:
-        return None
-    for codec, plane, unused in (
-        ("utf-32-le", data[2::4], data[3::4]),
-        ("utf-32-be", data[1::4], data[::4]),
-    ):
-        if not any(unused) and 2 * plane.count(0) > len(plane):  # most lies in the first plane
-            return codec
-    return None
 
 
 def as_euc_tw(data: bytes) -> str:
