@@ -56,7 +56,7 @@ def figures_json(
     """Return a run, its figures by group and name, and the comparisons, as JSON values."""
     groups: dict[str, dict[str, Any]] = {}
     for figure in found:
-        groups.setdefault(figure.group, {})[figure.name] = figure.to_json()
+        groups.setdefault(figure.group, {})[figure.name] = figure.estimate.to_json()
     values = {"run": run, "figures": groups}
     if compared:
         values["compared"] = {each.name: each.to_json() for each in compared}

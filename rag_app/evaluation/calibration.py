@@ -165,10 +165,8 @@ def about(samples: Sequence[Sample], seed: int = 0) -> dict[str, Any]:
         for fold in range(_FOLDS)
     ]
     chances = [chance(fitted[of], sample) for sample, of in zip(samples, folds, strict=True)]
-    shown = {
-        name: {"value": figure.value, "interval": [figure.low, figure.high], "count": figure.count}
-        for name, figure in calibration_figures(chances, samples, seed).items()
-    }
+    figures = calibration_figures(chances, samples, seed).items()
+    shown = {name: figure.to_json() for name, figure in figures}
     return {"questions": len(samples), "figures": shown}
 
 

@@ -49,12 +49,6 @@ class Figure:
     estimate: Estimate
     about: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values: the figure, its interval and its number of questions."""
-        low, high = self.estimate.low, self.estimate.high
-        interval = [low, high]
-        return {"value": self.estimate.value, "interval": interval, "count": self.estimate.count}
-
 
 def _ranked(value: Callable[[Outcome], float]) -> Value:
     return lambda one: value(one) if one.question.relevant and not one.question.summary else None

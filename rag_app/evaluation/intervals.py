@@ -32,6 +32,10 @@ class Estimate:
     count: int
     """How many questions it rests on."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values: the figure, its interval and its number of questions."""
+        return {"value": self.value, "interval": [self.low, self.high], "count": self.count}
+
 
 def mean(values: Sequence[float], groups: Sequence[Hashable], seed: int = 0) -> Estimate:
     """Return the mean with its bootstrap interval.

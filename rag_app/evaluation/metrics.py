@@ -69,11 +69,11 @@ def token_exact(answer: str, gold: Sequence[str]) -> float:
 
 def token_f1(answer: str, gold: Sequence[str]) -> float:
     """Return the F1 of common tokens, with multiplicity, the best over the gold answers."""
-    return _best_f1(tokens(answer), map(tokens, gold), _common_tokens)
-
-
-def _common_tokens(first: Sequence[str], second: Sequence[str]) -> int:
-    return (Counter(first) & Counter(second)).total()
+    return _best_f1(
+        tokens(answer),
+        map(tokens, gold),
+        lambda first, second: (Counter(first) & Counter(second)).total(),
+    )
 
 
 def contains(answer: str, gold: Sequence[str]) -> float:

@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from rag_app.chains.citations import Citation, Evidence, highest_relevance
-from rag_app.chains.confidence import Confidence, Signals
+from pydantic import TypeAdapter
+
+from rag_app.chains.citations import Citation, highest_relevance
 from rag_app.chains.results import Answer
 from rag_app.evaluation.questions import GoldQuestion
 
@@ -23,6 +24,7 @@ FAILURES: tuple[OutcomeKind, ...] = (
     "failed",
 )  # fmt: skip
 """The kinds of failing cases, in the order in which they are shown."""
+_ANSWER = TypeAdapter(Answer)
 
 
 @dataclass(frozen=True)
@@ -138,37 +140,20 @@ class Outcome:
 
     @classmethod
     def from_json(cls, question: GoldQuestion, row: Mapping[str, Any]) -> "Outcome":
-        """Return the outcome that `to_json` wrote.
+        """Return the outcome that `to_json` wrote, less the fields that an answer has no more.
 
         Raises:
-            KeyError, TypeError: it isn't one.
+            KeyError, TypeError, ValueError: it isn't one.
         """
-        answer = _known(Answer, row["answer"])
-        citations = [_known(Citation, citation) for citation in answer.pop("citations", [])]
-        if told := answer.get("confidence"):
-            signals = Signals(**_known(Signals, told["signals"]))
-            answer["confidence"] = Confidence(**{**_known(Confidence, told), "signals": signals})
-        if likely := answer.get("likely"):
-            answer["likely"] = Evidence(**_known(Evidence, likely))
         return cls(
             question,
             dict(row["ranks"]),
-            Answer(citations=tuple(Citation(**citation) for citation in citations), **answer),
+            _ANSWER.validate_python(row["answer"]),
             Cost(**row["cost"]),
             tuple(row["retrieved"]),
             row["asked"],
             row["error"],
         )
-
-
-def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that a class has today, lists as tuples."""
-    names = {each.name for each in fields(kind)}
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in values.items()
-        if name in names
-    }
 
 
 def probability_of(answer: Answer) -> float | None:

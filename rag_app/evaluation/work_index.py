@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
@@ -22,24 +22,19 @@ _DONE = "complete"
 """File that says that all passages are indexed."""
 
 
-def work_indexes() -> Path:
-    """Return the folder of these indexes, beside that of the models."""
-    return models_folder().with_name("evaluation")
-
-
 def over_passages(
     app: "RagApp", passages: Sequence[GoldPassage], progress: "ProgressCallback | None" = None
 ) -> "RagApp":
     """Return an application over an index of ``passages``, each a document of its own.
 
-    The index is made once for the same passages, chunks and embedding model; an interrupted run
-    goes on with it.
+    The index is made once for the same passages, chunks and embedding model, beside the models; an
+    interrupted run goes on with it.
 
     Raises:
         IndexStoreError: it can't be written.
         ModelError: the embedding model is missing or damaged.
     """
-    folder = work_indexes() / _key(app, passages)
+    folder = models_folder().with_name("evaluation") / _key(app, passages)
     over = app.over(folder / "index", store="local")
     if (folder / _DONE).exists():
         return over
