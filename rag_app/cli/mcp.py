@@ -42,7 +42,7 @@ def mcp(
 
     try:
         from rag_app.server.index_registry import IndexRegistry
-        from rag_app.server.mcp import ToolServer, run_http, run_stdio
+        from rag_app.server.mcp import ToolServer, run_http
         from rag_app.server.serve import access_for, listen, url_of
     except ImportError as error:
         msg = f"the package {error.name} is not here; run: pip install 'rag-app[mcp]'"
@@ -56,7 +56,7 @@ def mcp(
             if not http:
                 end_at_once()
                 signal.signal(signal.SIGINT, _interrupted)
-                run_stdio(server)
+                server.run("stdio")  # until the input ends
                 return
             access = access_for(host, settings.client_keys, [], settings.api_key_file)
             with listen(host, port) as listening:

@@ -70,11 +70,6 @@ class ToolServer(MCPServer[Any]):
             raise ToolError(" ".join(f"{name}: {message}".split())) from error
 
 
-def run_stdio(server: ToolServer) -> None:
-    """Serve on standard input and output until the input ends."""
-    server.run("stdio")
-
-
 def run_http(server: ToolServer, listening: socket.socket, access: Access, engine: RagApp) -> None:
     """Serve ``/mcp`` by streamable HTTP until interrupted."""
     app = server.streamable_http_app(

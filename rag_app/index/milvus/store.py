@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,11 +161,8 @@ class MilvusStore:
         self, embedding: "DocumentEmbeddings", snapshot: DocumentSnapshot | None = None
     ) -> None:
         """Check that vectors of ``embedding`` can be compared with the index's."""
-        if snapshot is not None:
-            check_model(snapshot.meta(), embedding, self.place)
-            return
-        with self.read() as latest:
-            self.check_embedding(embedding, latest)
+        with nullcontext(snapshot) if snapshot else self.read() as state:
+            check_model(state.meta(), embedding, self.place)
 
     def close(self) -> None:
         """Release the connection."""

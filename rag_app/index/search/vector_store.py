@@ -1,8 +1,8 @@
 """The index as a LangChain vector store."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
@@ -201,14 +201,12 @@ class FaissVectorStore(VectorStore):
             chosen = maximal_marginal_relevance(vector, rows, lambda_mult, k)
             return list(map(_as_document, snapshot.chunks([ids[row] for row in chosen])))
 
-    @contextmanager
     def nearest(
         self, vector: FloatArray, k: int, filter: Filter | None = None
-    ) -> Iterator[tuple[DocumentSnapshot, Scores]]:
+    ) -> AbstractContextManager[tuple[DocumentSnapshot, Scores]]:
         """Yield a snapshot of the index and the cosines of its `k` chunks nearest to a vector."""
         matches, sources = _matches(filter) if filter else (None, None)
-        with self.cache.search(vector, max(k, 0), matches, sources) as found:
-            yield found
+        return self.cache.search(vector, max(k, 0), matches, sources)
 
     def query_vector(self, query: str) -> FloatArray:
         """Return the vector of a question, float32 ``[dimension]``, for this index.

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,11 +193,8 @@ class IndexStore:
         Raises:
             EmbeddingMismatchError: the index was made with another model.
         """
-        if snapshot is not None:
-            check_model(snapshot.meta(), embedding, f"in {self.folder}")
-            return
-        with self.read() as latest:
-            self.check_embedding(embedding, latest)
+        with nullcontext(snapshot) if snapshot else self.read() as state:
+            check_model(state.meta(), embedding, f"in {self.folder}")
 
     def close(self) -> None:
         """Close the connections that wait for the next query."""

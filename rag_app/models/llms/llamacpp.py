@@ -170,12 +170,8 @@ class LlamaCppChat(LocalChat):
             pass  # the request itself says that llama.cpp is gone
         return True
 
-    @property
-    def _key(self) -> str:
-        return self._options.key
-
     def _post(self, path: str, request: dict[str, Any]) -> Any:
-        return post(self._server, path, request, key=self._key, seconds=_TOKENIZE_SECONDS)
+        return post(self._server, path, request, key=self._options.key, seconds=_TOKENIZE_SECONDS)
 
     def _start(
         self,

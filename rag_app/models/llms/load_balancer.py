@@ -3,8 +3,8 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
-from types import TracebackType
 from typing import Any
 from urllib.request import getproxies
 
@@ -98,7 +98,7 @@ class LoadBalancer:
 
 
 class _Attempt:
-    """One attempt at one of the servers; in its block the failures that another may make good end.
+    """One attempt at one of the servers.
 
     A server that is the only one has no other: its errors and responses are what they are.
     """
@@ -109,19 +109,15 @@ class _Attempt:
         self._failures = failures
         self._alone = len(balancer.urls) == 1
 
-    def __enter__(self) -> "_Attempt":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        if self._alone or not isinstance(error, _LOST):
-            return False
-        self._fail(str(error) or type(error).__name__)
-        return True
+    @contextmanager
+    def noting_failure(self) -> Iterator[None]:
+        """End a failure that another server may make good."""
+        try:
+            yield
+        except _LOST as error:
+            if self._alone:
+                raise
+            self._fail(str(error) or type(error).__name__)
 
     def is_answered(self, response: httpx2.Response) -> bool:
         """Return whether the response is the request's; if not, it must be closed."""
@@ -145,7 +141,7 @@ class FailoverClient(openai.DefaultHttpxClient):
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request; errors are httpx's and `LoadBalancer.attempts`'s."""
         for attempt in self._balancer.attempts(request):
-            with attempt:
+            with attempt.noting_failure():
                 response = super().send(request, **options)
                 if attempt.is_answered(response):
                     return response
@@ -166,7 +162,7 @@ class AsyncFailoverClient(openai.DefaultAsyncHttpxClient):
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request; errors are httpx's and `LoadBalancer.attempts`'s."""
         for attempt in self._balancer.attempts(request):
-            with attempt:
+            with attempt.noting_failure():
                 response = await super().send(request, **options)
                 if attempt.is_answered(response):
                     return response

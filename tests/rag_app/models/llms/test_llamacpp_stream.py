@@ -38,7 +38,7 @@ async def text(llm: LlamaCppChat, asked: str, most: int | None = None, **options
 
 def slots(llm: LlamaCppChat) -> list[dict[str, Any]]:
     """What llama.cpp says of its own work."""
-    headers = {"Authorization": f"Bearer {llm._key}"}
+    headers = {"Authorization": f"Bearer {llm._options.key}"}
     with urlopen(Request(f"{llm._server.listening_address}/slots", headers=headers)) as answer:
         found: list[dict[str, Any]] = json.load(answer)
     return found
