@@ -83,10 +83,10 @@ def ask(
 @contextmanager
 def _asked(settings: "Settings", file_path: str | None) -> "Iterator[CommandEngine]":
     """Give what is asked: the index, or a file alone, which is indexed for this."""
-    from rag_app.engine.command_engine import command_engine
+    from rag_app.engine.command_engine import CommandEngine
 
     if file_path is None:
-        with command_engine(settings) as engine:
+        with closing(CommandEngine(settings)) as engine:
             yield engine
         return
     from tempfile import TemporaryDirectory
@@ -100,7 +100,7 @@ def _asked(settings: "Settings", file_path: str | None) -> "Iterator[CommandEngi
             report = app.index([file_path])
         if report.failed:
             raise DocumentError(f"{report.failed[0].source}: {report.failed[0].reason}")
-        with command_engine(own, resident=False) as engine:
+        with closing(CommandEngine(own, resident=False)) as engine:
             yield engine
 
 

@@ -41,7 +41,7 @@ def summarize(
     """
     from rag_app.cli import show
     from rag_app.documents.sources import search_sources
-    from rag_app.engine.command_engine import CommandEngine, Seconds, command_engine, parts
+    from rag_app.engine.command_engine import CommandEngine, Seconds, parts
     from rag_app.errors import DocumentError
     from rag_app.settings import load_settings
 
@@ -61,7 +61,7 @@ def summarize(
         return cut
 
     failed: list[str] = []
-    with command_engine(load_settings(**given)) as engine:
+    with closing(CommandEngine(load_settings(**given))) as engine:
         found = search_sources(_named(files, file_path), exclude or [])
         show.skipped(found.skipped)
         failed += [f"{folder} {reason}" for folder, reason in found.unreadable.items()]

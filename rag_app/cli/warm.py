@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
@@ -28,10 +29,10 @@ def warm(
     """
     from rag_app.cli import show
     from rag_app.cli.progress import counting
-    from rag_app.engine.command_engine import command_engine
+    from rag_app.engine.command_engine import CommandEngine
     from rag_app.settings import load_settings
 
-    with command_engine(load_settings(**given)) as engine:
+    with closing(CommandEngine(load_settings(**given))) as engine:
         try:
             with counting("reading") as progress:
                 count, stopped = engine.warm(limit, progress, _asked())

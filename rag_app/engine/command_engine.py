@@ -194,16 +194,6 @@ class CommandEngine:
         return self._resident
 
 
-@contextmanager
-def command_engine(settings: "Settings", *, resident: bool = True) -> Iterator[CommandEngine]:
-    """Give what a command asks; see `CommandEngine`."""
-    engine = CommandEngine(settings, resident=resident)
-    try:
-        yield engine
-    finally:
-        engine.close()
-
-
 def parts(seconds: Seconds) -> Seconds:
     """Return where the time of the whole command went so far: the parts add up to the total."""
     whole = _process_seconds()

@@ -8,7 +8,7 @@ nothing to load, and an engine begins to load its language model with no more th
 
 import json
 from collections.abc import Generator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 
@@ -55,15 +55,13 @@ def tell(
     Raises:
         ResidentError: it does not answer, or refuses.
     """
-    connection = UnixConnection(place.socket, seconds or patience(place))
     try:
-        connection.send_json(method, path, value)
-        answer: dict[str, Any] = json.load(_response(connection))
+        with closing(UnixConnection(place.socket, seconds or patience(place))) as connection:
+            connection.send_json(method, path, value)
+            answer: dict[str, Any] = json.load(_response(connection))
+            return answer
     except (OSError, HTTPException, ValueError) as error:
         raise ResidentError(str(error) or type(error).__name__) from error
-    finally:
-        connection.close()
-    return answer
 
 
 def state(place: EnginePlace) -> dict[str, Any] | None:
@@ -136,14 +134,10 @@ def listens(place: EnginePlace) -> bool:
     """Return whether an engine listens; the socket's file may outlive a killed one."""
     if not place.is_ours:
         return False
-    connection = UnixConnection(place.socket, ANSWER_SECONDS)
-    try:
+    with suppress(OSError), closing(UnixConnection(place.socket, ANSWER_SECONDS)) as connection:
         connection.connect()
-    except OSError:
-        return False
-    finally:
-        connection.close()
-    return True
+        return True
+    return False
 
 
 def _response(connection: UnixConnection) -> HTTPResponse:

@@ -35,48 +35,23 @@ _POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
-class Gguf:
-    """How the engine loads a GGUF file; see `ServerOptions`.
-
-    Attributes:
-        cache_size: Gigabytes of prompts that are kept on disk.
-    """
-
-    path: str
-    context_length: int
-    parallel: int
-    threads: int | None
-    cache_size: float
-
-
-@dataclass(frozen=True)
 class StartOptions:
-    """What a command tells the engine that it starts.
+    """What a command tells the engine that it starts, as JSON.
 
     Attributes:
         settings: Those that it is started with, where they are not the default ones.
-        gguf: How a GGUF file is loaded, which begins at once; None for another language model.
+        gguf: The path of a GGUF file and the settings by which it is loaded, which begins at once;
+            None for another language model.
         identity: See `identity`.
         keep_alive: Minutes.
         folder: Its place.
     """
 
     settings: dict[str, Any]
-    gguf: "Gguf | None"
+    gguf: dict[str, Any] | None
     identity: str
     keep_alive: float
     folder: str
-
-    @classmethod
-    def of_json(cls, text: str) -> "StartOptions":
-        """Return what was written as JSON."""
-        values = json.loads(text)
-        gguf = values.pop("gguf")
-        return cls(**values, gguf=Gguf(**gguf) if gguf else None)
-
-    def json(self) -> str:
-        """Return all of it as JSON."""
-        return json.dumps(asdict(self))
 
 
 class ResidentEngine:
@@ -196,7 +171,7 @@ def _spawn(place: EnginePlace, settings: "Settings", identity: str) -> "subproce
     gguf = None
     if backend == "llamacpp":
         names = ("context_length", "parallel", "threads", "cache_size")
-        gguf = Gguf(given["llm"], **{name: getattr(settings, name) for name in names})
+        gguf = {"path": given["llm"], **{name: getattr(settings, name) for name in names}}
     options = StartOptions(given, gguf, identity, settings.keep_alive, str(place.folder))
     environment = {n: v for n, v in os.environ.items() if not n.startswith("RAG_APP_")}
     if "RAG_APP_HOME" in os.environ:
@@ -214,6 +189,6 @@ def _spawn(place: EnginePlace, settings: "Settings", identity: str) -> "subproce
         )
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     with suppress(BrokenPipeError):  # it ended at once, and its log says why
-        process.stdin.write(options.json().encode())
+        process.stdin.write(json.dumps(asdict(options)).encode())
         process.stdin.close()
     return process

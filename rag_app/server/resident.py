@@ -17,11 +17,11 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
-from rag_app.engine.resident_client import Gguf, StartOptions
+from rag_app.engine.resident_client import StartOptions
 from rag_app.models.llms.llamacpp_server import ServerOptions, ServerProcess
 from rag_app.models.llms.prompt_cache import slots_folder
 from rag_app.models.unix_http import owner_only
@@ -40,7 +40,7 @@ _TAKEN = 3
 
 def main() -> None:
     """Serve until nobody has asked for as long as `keep_alive` says."""
-    options = StartOptions.of_json(sys.stdin.read())
+    options = StartOptions(**json.loads(sys.stdin.read()))
     place = EnginePlace(Path(options.folder))
     lock = place.lock()
     try:
@@ -110,20 +110,19 @@ def _follow(process: ServerProcess, end: Callable[[], None]) -> None:
     end()
 
 
-def _begin(gguf: Gguf, place: EnginePlace) -> ServerProcess:
-    """Begin to load a GGUF file in a process of its own."""
-    return ServerProcess(
-        ServerOptions(
-            path=gguf.path,
-            context_length=gguf.context_length,
-            parallel=gguf.parallel,
-            threads=gguf.threads or free_cores(),
-            gpu_layers=-1,
-            key=secrets.token_urlsafe(32),
-            slots=slots_folder(Path(gguf.path), gguf.cache_size),
-            socket=str(place.model_socket),
-        )
+def _begin(gguf: dict[str, Any], place: EnginePlace) -> ServerProcess:
+    """Begin to load a GGUF file in a process of its own; see `StartOptions`."""
+    options = ServerOptions(
+        path=gguf["path"],
+        context_length=gguf["context_length"],
+        parallel=gguf["parallel"],
+        threads=gguf["threads"] or free_cores(),
+        gpu_layers=-1,
+        key=secrets.token_urlsafe(32),
+        slots=slots_folder(Path(gguf["path"]), gguf["cache_size"]),
+        socket=str(place.model_socket),
     )
+    return ServerProcess(options)
 
 
 def _loader(settings: "Settings", process: ServerProcess) -> "Callable[[], BaseChatModel]":

@@ -99,11 +99,8 @@ class Resident:
         Raises:
             IndexStoreError, ModelError: the index or the model can't be read.
         """
-        probe = self.base.over(Path(index))
-        try:
+        with self.base.over(Path(index)) as probe:
             spec = absolute_embedding(probe.resources.embedding_spec, Path(folder))
-        finally:
-            probe.close()
         stamp = embedding_stamp(spec)
         key = (index, stamp)
         if key not in self._engines:

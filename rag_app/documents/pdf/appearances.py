@@ -1,7 +1,7 @@
 """Text that annotations of a PDF only draw: stamps, fields of a form without a value of text."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from pypdfium2 import PdfDocument, PdfiumError
 from pypdfium2 import raw as pdfium
@@ -46,8 +46,7 @@ class Appearances:
 
     def _drawn(self, number: int, drawn: Sequence[int]) -> PageCharacters:
         self._document = self._document or PdfDocument(self._data)
-        page = self._document[number]
-        try:
+        with closing(self._document[number]) as page:
             if pdfium.FPDFPage_CountObjects(page.raw) > _MOST_OBJECTS:
                 return PageCharacters([])
             for item in list(page.get_objects(max_depth=1)):
@@ -57,10 +56,5 @@ class Appearances:
                 if at not in drawn:
                     pdfium.FPDFPage_RemoveAnnot(page.raw, at)
             pdfium.FPDFPage_Flatten(page.raw, pdfium.FLAT_NORMALDISPLAY)
-        finally:
-            page.close()
-        page = self._document[number]
-        try:
+        with closing(self._document[number]) as page:
             return page_characters(page)
-        finally:
-            page.close()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -74,17 +74,15 @@ def read_pdf(
         except PdfiumError as error:
             raise _unopened(name, error) from error
         try:
-            notes = _form_notes(document)
-            attached.add_from(document)
-            with Appearances(data) as appearances:
+            with closing(document), Appearances(data) as appearances:
+                notes = _form_notes(document)
+                attached.add_from(document)
                 pages = list(
                     _pages(document, name, appearances, attached, read_picture, always=always)
                 )
         except PdfiumError as error:
             msg = f"{shown(name)} has a damaged page ({error}); get it or save it again"
             raise DocumentError(msg) from error
-        finally:
-            document.close()
     result = text_of(pages)
     notes += attached.note(read=read_part is not None)
     texts: list[str] = []
@@ -131,8 +129,7 @@ def _pages(
     room = MAX_CHARACTERS
     slanted: set[str] = set()
     for number in counted(range(min(len(document), MAX_PAGES + 1)), "pages", step=5):
-        page = document[number]
-        try:
+        with closing(document[number]) as page:
             attached.add_pinned_to(page)
             filled, comments, drawn = annotations(page)
             written = _with_fields(page_characters(page), filled)
@@ -145,8 +142,6 @@ def _pages(
                 hidden=written.hidden,
                 torn=torn,
             )
-        finally:
-            page.close()
         room -= sum(
             len(line.chars) for item in read.items if isinstance(item, Block) for line in item.lines
         )

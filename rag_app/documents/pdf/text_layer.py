@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from ctypes import byref, c_double, c_int, create_string_buffer
 from typing import NamedTuple
 
@@ -45,11 +46,8 @@ _DOUBLE = frozenset("ft")
 
 def page_characters(page: PdfPage) -> PageCharacters:
     """Return the characters of ``page``, each once, turned upright."""
-    textpage = page.get_textpage()
-    try:
+    with closing(page.get_textpage()) as textpage:
         turned, slanted, unmapped, hidden = _read(page, textpage)
-    finally:
-        textpage.close()
     box = page.get_bbox()
     by_turn: dict[int, list[Char]] = {}
     for quarter, chars in turned.items():

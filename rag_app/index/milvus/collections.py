@@ -27,7 +27,7 @@ and milvus-lite in each of its segments alone.
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from rag_app.documents.text import is_prefix
@@ -129,14 +129,12 @@ def rows_where(
     client: "MilvusClient", collection: str, expression: str, *fields: str
 ) -> Iterator[Entity]:
     """Yield the rows for which an expression is true, in no order."""
-    found = client.query_iterator(
+    pages = client.query_iterator(
         collection, filter=expression, output_fields=list(fields), batch_size=_PAGE
     )
-    try:
-        while page := found.next():
+    with closing(pages):
+        while page := pages.next():
             yield from page
-    finally:
-        found.close()
 
 
 def literal(text: str) -> str:

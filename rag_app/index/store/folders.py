@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def index_content(name: str, store: DocumentStore) -> IndexContent:
     if isinstance(store, IndexStore):  # with what was uploaded into it
         size = store.size()
     try:
-        with store.read() as snapshot:
+        with closing(store), store.read() as snapshot:
             return IndexContent(
                 name=name,
                 documents=snapshot.count_documents(),
@@ -53,8 +53,6 @@ def index_content(name: str, store: DocumentStore) -> IndexContent:
             )
     except IndexStoreError as error:
         return IndexContent(name, error=str(error))
-    finally:
-        store.close()
 
 
 def delete_index(store: DocumentStore) -> None:
@@ -68,7 +66,7 @@ def delete_index(store: DocumentStore) -> None:
     """
     trash = store.folder.with_name(f".deleted-{uuid.uuid4().hex}")
     try:
-        with store.locked():
+        with closing(store), store.locked():
             with suppress(IndexStoreError), store.read() as snapshot:  # damaged ones go as well
                 forget(chunk.text for chunk in snapshot.all_chunks())
             if isinstance(store, IndexStore) or not IndexStore(store.folder).exists():
@@ -76,8 +74,6 @@ def delete_index(store: DocumentStore) -> None:
             store.drop()
     except OSError as error:
         raise unwritable(store.folder, error) from error
-    finally:
-        store.close()
     shutil.rmtree(trash, ignore_errors=True)
 
 
@@ -97,12 +93,10 @@ def rename_index(store: IndexStore, name: str) -> IndexStore:
         raise IndexStoreError(msg)
     old = store.folder.resolve()
     try:
-        with store.locked():
+        with closing(store), store.locked():
             store.folder.replace(target)
     except OSError as error:
         raise unwritable(store.folder, error) from error
-    finally:
-        store.close()
     renamed = IndexStore(target)
     follow_files(renamed, old, target.resolve())
     return renamed

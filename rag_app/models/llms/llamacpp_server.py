@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -164,21 +165,19 @@ class ServerProcess:
         self._post("/v1/chat/completions", request, receive)
 
     def _post(self, path: str, request: dict[str, Any], receive: Receive) -> None:
-        connection = UnixConnection(Path(self.options.socket))
         try:
-            connection.send_json("POST", path, request, self.options.key)
-            response = connection.getresponse()
-            if response.status != 200:
-                receive(json.load(response))
-                return
-            for event in events(response):
-                if receive(event):
-                    return  # the connection is closed, which ends the generation
+            with closing(UnixConnection(Path(self.options.socket))) as connection:
+                connection.send_json("POST", path, request, self.options.key)
+                response = connection.getresponse()
+                if response.status != 200:
+                    receive(json.load(response))
+                    return
+                for event in events(response):
+                    if receive(event):
+                        return  # the connection is closed, which ends the generation
         except (OSError, HTTPException) as error:
             msg = f"its process was killed: {error}" if str(error) else "its process was killed"
             raise RuntimeError(msg) from error
-        finally:
-            connection.close()
 
 
 def post(server: LlamaServer, path: str, value: Any, *, key: str, seconds: float) -> Any:
@@ -195,12 +194,10 @@ def post(server: LlamaServer, path: str, value: Any, *, key: str, seconds: float
     else:
         connection = HTTPConnection(str(address.hostname), address.port, timeout=seconds)
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
-    try:
+    with closing(connection):
         connection.request("POST", path, json.dumps(value).encode(), headers)
         response = connection.getresponse()
         answer = json.load(response)
-    finally:
-        connection.close()
     if response.status != 200:
         raise ValueError(answer)
     return answer

@@ -1,5 +1,6 @@
 """What a command makes of the events that the resident engine sends."""
 
+from contextlib import closing
 from dataclasses import asdict
 from unittest.mock import Mock
 
@@ -7,7 +8,8 @@ import pydantic
 import pytest
 
 from rag_app.chains.results import Answer
-from rag_app.engine import ahead, command_engine
+from rag_app.engine import ahead
+from rag_app.engine.command_engine import CommandEngine
 from rag_app.engine.resident import Events
 from rag_app.settings import Settings
 
@@ -25,7 +27,7 @@ def test_nothing_is_built_between_pieces(monkeypatch: pytest.MonkeyPatch) -> Non
     adapter = Mock(wraps=pydantic.TypeAdapter)
     monkeypatch.setattr(pydantic, "TypeAdapter", adapter)
     monkeypatch.setattr(ahead, "sent", [ahead.Ahead(QUESTION, events())])
-    with command_engine.command_engine(Settings()) as engine:
+    with closing(CommandEngine(Settings())) as engine:
         pieces = [*engine.answer(QUESTION, [], {})]
     assert "".join(piece.text for piece in pieces) == ANSWER
     assert adapter.call_count == 1

@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -415,7 +416,7 @@ def test_a_home_with_a_long_path(
 
 def test_follow_ups_are_understood(place: Workplace) -> None:
     """What was said before reaches the engine, which first makes the question stand alone."""
-    from rag_app.engine.command_engine import command_engine
+    from rag_app.engine.command_engine import CommandEngine
     from rag_app.settings import load_settings
 
     place.start()
@@ -423,7 +424,7 @@ def test_follow_ups_are_understood(place: Workplace) -> None:
     history = [("human", QUESTION), ("ai", "病逝于当涂。")]
     seconds: dict[str, float] = {}
     before = threading.active_count()
-    with command_engine(settings) as engine:
+    with closing(CommandEngine(settings)) as engine:
         pieces = list(engine.answer("他享年多少？", history, seconds))
     assert pieces[-1]
     assert "standalone question" in seconds
