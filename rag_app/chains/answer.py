@@ -12,7 +12,6 @@ from langchain_core.runnables import Runnable
 from rag_app.chains.citations import Citation, cite, context_of, highest_relevance
 from rag_app.chains.confidence import CALIBRATION, Calibration, Confidence, Signals
 from rag_app.chains.marks import cited_passage
-from rag_app.chains.nearness import nearest_sentences
 from rag_app.chains.prompts import (
     NOT_FOUND,
     UNCHANGED,
@@ -33,11 +32,6 @@ from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
 
 EVIDENCE_SHARE = 0.27
 """Characters of excerpts, as a share of those of the full first passages."""
-
-NEAREST = 6
-"""Sentences that are read first where no passage is relevant. Of 29 such questions in everyday
-words with an answer 17 reach the threshold by them, 10 of these by the sentence that answers (of
-four sentences 12 and 7), and 5 of 33 near misses either way."""
 
 _SHORT = 0.75
 """Share of the full first passages above which excerpts with their headings save too little."""
@@ -139,7 +133,7 @@ def _stuff(reading: Reading) -> Steps[Answer]:
     given = tuple(citations[index] for index in kept)
     yield reading.opening(given, notes)
     found = yield from reading.read(context, given, 1, shown=True)
-    yield from reading.end(found, 1)
+    yield from reading.end(found, 1, given)
 
 
 def _refine(reading: Reading) -> Steps[Answer]:
@@ -161,7 +155,7 @@ def _refine(reading: Reading) -> Steps[Answer]:
             break
     supported = Answer(text=answer, citations=tuple(given)).supported
     signals = Signals(highest_relevance(given), supported=supported)
-    yield from reading.end(JudgedAnswer(answer, signals), step)
+    yield from reading.end(JudgedAnswer(answer, signals), step, given)
 
 
 def _refine_judged(reading: Reading) -> Steps[Answer]:
@@ -172,14 +166,14 @@ def _refine_judged(reading: Reading) -> Steps[Answer]:
     """
     best = JudgedAnswer("", Signals())
     probability = reading.calibration.probability
-    given: set[int] = set()
+    given: list[Citation] = []
     step, first = 0, True
     groups = yield from _evidence_first(reading)
     for step, group in enumerate(groups, 1):
         if not first and not _worth_reading(group, best, reading.options.threshold):
             break
-        new = [citation for citation in group.citations if citation.marker not in given]
-        given |= {citation.marker for citation in new}
+        new = [citation for citation in group.citations if citation not in given]
+        given += new
         yield reading.opening(new, group.notes, step)
         asked = reading.of_excerpts if group.excerpts else reading
         found = yield from asked.read(group.context, group.citations, step, shown=not best.text)
@@ -194,7 +188,7 @@ def _refine_judged(reading: Reading) -> Steps[Answer]:
             if group.excerpts:
                 reading.want(cited_passage(reading.question.text, best.text, group.citations))
             break
-    yield from reading.end(best, step)
+    yield from reading.end(best, step, given)
 
 
 def _worth_reading(group: "_Group", found: "JudgedAnswer", threshold: float) -> bool:
@@ -255,17 +249,16 @@ def _excerpts(reading: Reading, first: _Group) -> _Group | None:
 
 def _nearest(reading: Reading) -> _Group | None:
     """Return the sentences of all passages that are the nearest to the question."""
-    citations, question = reading.citations, reading.question
-    chosen = [
-        (place, sentence)
-        for place, sentence in nearest_sentences(question.passages, question.cosines, NEAREST)
-        if sentence in citations[place].text_shown
-    ]
-    if not chosen:
+    found = reading.nearest_sentences(reading.citations)
+    if not found:
         return None
-    places = dict.fromkeys(place for place, _ in chosen)
-    context = "\n".join(sentence for _, sentence in chosen)
-    return _Group(tuple(citations[place] for place in places), context, (), True)
+    places = {citation.marker: citation for citation in reading.citations}
+    chosen = sorted(
+        found, key=lambda near: (near.marker, places[near.marker].text.index(near.sentence))
+    )
+    context = "\n".join(near.sentence for near in chosen)
+    cited = dict.fromkeys(places[near.marker] for near in chosen)
+    return _Group(tuple(cited), context, (), True)
 
 
 def _groups(reading: Reading) -> Iterator[_Group]:

@@ -1,7 +1,8 @@
-"""How near passages are to a question by the one sentence that is the nearest, where words differ.
+"""How near passages are to a question by their sentences, where words differ.
 
 Where no passage is relevant the question may be put in other words than theirs. What a whole
-passage is about says little then, its nearest sentence says more.
+passage is about says little then, its nearest sentence says more. The nearest sentences are also
+what is shown of passages where a question is refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from operator import itemgetter
 
 from langchain_core.documents import Document
 
+from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.marks import SENTENCE
 from rag_app.models.embeddings.base import DocumentEmbeddings
 
@@ -17,6 +19,14 @@ USUAL_COSINES: Mapping[str, float] = {"multilingual-e5-small": 0.885}
 
 Cosines = Mapping[str, float]
 """Of sentences, by how much they are nearer to a question than usual; of none where unknown."""
+
+NEAREST = 6
+"""Sentences that are read first where no passage is relevant, and shown with a refusal.
+
+Of 29 questions in everyday words with an answer, of which no passage is relevant, 17 reach the
+threshold by them, 10 of these by the sentence that answers (of four sentences 12 and 7), and 5 of
+33 near misses either way. Of 200 such questions about 48 public texts they hold the answer to 70 %
+(224 characters), the beginnings of four passages to 20 % (320 characters)."""
 
 _LEAST = 5
 """Characters of a sentence; what is shorter is a heading's number or a mark of a list."""
@@ -36,10 +46,11 @@ def nearest_first(
         >>> nearest_first("怎么挂失？", [Document("先报失。")], None)
         ([Document(metadata={}, page_content='先报失。')], {})
     """
+    usual = USUAL_COSINES.get(embeddings.name) if embeddings else None
+    if embeddings is None or usual is None:
+        return passages, {}
     sentences = [sentence for passage in passages for sentence in _sentences(passage.page_content)]
     cosines = _cosines(question, sentences, embeddings)
-    if not cosines:
-        return passages, {}
     return sorted(passages, key=lambda passage: -nearness([passage], cosines)), cosines
 
 
@@ -57,12 +68,13 @@ def nearest_sentence(
         embeddings: The embedding model.
         known: What `nearest_first` found for the same question, if it was called.
     """
+    if embeddings is None or embeddings.name not in USUAL_COSINES:
+        return "", 0.0
     found = [sentence for text in texts for sentence in _sentences(text)]
     short = [sentence for sentence in found if len(sentence) <= _LONGEST]
-    unknown = [sentence for sentence in short if sentence not in known]
-    cosines = {**known, **_cosines(question, unknown, embeddings)}
+    cosines = _cosines(question, short, embeddings, known)
     return max(
-        ((sentence, cosines[sentence]) for sentence in short if sentence in cosines),
+        ((sentence, cosines[sentence]) for sentence in short),
         key=itemgetter(1),
         default=("", 0.0),
     )
@@ -76,35 +88,52 @@ def nearness(passages: Sequence[Document], cosines: Cosines) -> float:
 
 
 def nearest_sentences(
-    passages: Sequence[Document], cosines: Cosines, count: int
-) -> list[tuple[int, str]]:
-    """Return the nearest sentences of all passages, each with its passage's place, in their order.
+    question: str,
+    citations: Sequence[Citation],
+    embeddings: DocumentEmbeddings | None,
+    known: Cosines,
+) -> tuple[Evidence, ...]:
+    """Return the `NEAREST` sentences of cited passages, the nearest first.
+
+    Each is there once, orders to the reader are not; there is none without an embedding model.
 
     Args:
-        passages: As `nearest_first` returns them.
-        cosines: Of their sentences.
-        count: Of sentences, at most.
+        question: What was asked.
+        citations: The passages.
+        embeddings: The embedding model.
+        known: What `nearest_first` found for the same question, if it was called.
     """
-    found = [
-        (place, sentence)
-        for place, passage in enumerate(passages)
-        for sentence in dict.fromkeys(_sentences(passage.page_content))
-    ]
-    first = {sentence: place for place, sentence in reversed(found)}
-    chosen = {*sorted(first, key=lambda sentence: -cosines[sentence])[:count]}
-    return [(place, sentence) for sentence, place in reversed(first.items()) if sentence in chosen]
+    if embeddings is None:
+        return ()
+    found: dict[str, Evidence] = {}
+    for citation in citations:
+        for sentence in _sentences(citation.text):
+            if sentence in citation.text_shown:
+                found.setdefault(sentence, _evidence(citation, sentence))
+    cosines = _cosines(question, [*found], embeddings, known)
+    return tuple(sorted(found.values(), key=lambda near: -cosines[near.sentence])[:NEAREST])
+
+
+def _evidence(citation: Citation, sentence: str) -> Evidence:
+    if citation.start is None:
+        return Evidence(citation.marker, sentence)
+    start = citation.start + citation.text.index(sentence)
+    return Evidence(citation.marker, sentence, start, start + len(sentence))
 
 
 def _cosines(
-    question: str, sentences: Sequence[str], embeddings: DocumentEmbeddings | None
+    question: str,
+    sentences: Sequence[str],
+    embeddings: DocumentEmbeddings,
+    known: Cosines | None = None,
 ) -> Cosines:
-    """Return how near sentences are to a question; of none where the usual is not known."""
-    usual = USUAL_COSINES.get(embeddings.name) if embeddings else None
-    distinct = [*dict.fromkeys(sentences)]
-    if embeddings is None or usual is None or not distinct:
-        return {}
-    nearer = (embeddings.cosines(question, distinct) - usual).tolist()
-    return dict(zip(distinct, nearer, strict=True))
+    """Return how near sentences are to a question, less the usual where that is known."""
+    cosines = dict(known or {})
+    unknown = [sentence for sentence in dict.fromkeys(sentences) if sentence not in cosines]
+    if unknown:
+        nearer = embeddings.cosines(question, unknown) - USUAL_COSINES.get(embeddings.name, 0.0)
+        cosines.update(zip(unknown, nearer.tolist(), strict=True))
+    return cosines
 
 
 def _sentences(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,9 @@ from langchain_core.runnables import Runnable
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from rag_app.chains.answer import answer_steps, not_found
-from rag_app.chains.citations import lacking
+from rag_app.chains.citations import Evidence, lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
-from rag_app.chains.nearness import Cosines, nearest_first
+from rag_app.chains.nearness import Cosines, nearest_first, nearest_sentences
 from rag_app.chains.overview import WholeDocuments
 from rag_app.chains.prompts import ABOUT_ITSELF, GivenPrompts, Prompts, refusal_for
 from rag_app.chains.questions import addresses_assistant, answer_language, bare_question
@@ -154,14 +155,14 @@ def rag_chain(
         # A poor translation finds nothing; by its meaning the question itself may have.
         likely = likely or (nearest if read_as != question else [])
         if not likely:
-            yield not_found(question, passages)
+            yield from _refusal(question, passages, embeddings)
             return
         likely = most_relevant_first(likely)
         model = yield from loaded(model, "load_llm")
         own = question if read_as == question else ""
         given, cosines = yield from _given(likely, options, model, own)
         if not given:
-            yield not_found(question, passages)
+            yield from _refusal(question, passages, embeddings)
             return
         reading = Reading(options, Question(read_as, given, question, style, cosines), model)
         if notes := (*conversation.notes, *lacking(reading.citations)):
@@ -173,6 +174,19 @@ def rag_chain(
         yield from answering
 
     return StepChain(steps, "rag", input_type=Asked)
+
+
+def _refusal(
+    question: str, passages: Sequence[Document], embeddings: EmbeddingsOf | None
+) -> Steps[Answer]:
+    """Yield that no passage is relevant, with the sentences nearest to the question."""
+    refusal = not_found(question, passages)
+
+    def nearest() -> tuple[Evidence, ...]:
+        model = embeddings() if embeddings and passages else None
+        return nearest_sentences(bare_question(question), refusal.citations, model, {})
+
+    yield replace(refusal, nearest=(yield from result_of(nearest, "nearest_sentences")))
 
 
 def _search(

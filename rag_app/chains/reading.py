@@ -3,7 +3,7 @@
 Which passages are read together, which first, and when it is enough, `answer` decides.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from rag_app.chains.citations import Citation, cite, context_of, highest_relevance
+from rag_app.chains.citations import Citation, Evidence, cite, context_of, highest_relevance
 from rag_app.chains.completion import (
     completed,
     is_denied,
@@ -31,7 +31,7 @@ from rag_app.chains.facts.amounts import AmountAlone
 from rag_app.chains.facts.mismatch import may_be_of_another, of_another, unmatched
 from rag_app.chains.facts.romanization import absent_names
 from rag_app.chains.marks import cited_passage, likely_evidence, unheld
-from rag_app.chains.nearness import nearest_sentence, nearness
+from rag_app.chains.nearness import nearest_sentence, nearest_sentences, nearness
 from rag_app.chains.prompts import (
     NO_ANSWER,
     NOT_FOUND,
@@ -50,7 +50,7 @@ from rag_app.chains.questions import (
 from rag_app.chains.questions.conversation import Question
 from rag_app.chains.results import Answer
 from rag_app.chains.settling import settling
-from rag_app.chains.streaming import Call, Invoke
+from rag_app.chains.streaming import Call, Invoke, Steps, result_of
 from rag_app.documents.text import Language, language_of
 from rag_app.models.embeddings.base import DocumentEmbeddings
 from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
@@ -159,6 +159,8 @@ class Reading:
         likely = None
         if step == 1 and (highest_relevance(citations[:1]) or 0.0) >= self.options.threshold:
             likely = likely_evidence(self.question.text, citations)
+        elif step == 1 and self.question.cosines:
+            likely = next(iter(self.nearest_sentences(citations)), None)
         return Answer(
             self.question.text, citations=tuple(citations), notes=tuple(notes), likely=likely
         )
@@ -259,13 +261,8 @@ class Reading:
 
     def _documents(self, citations: Sequence[Citation]) -> str:
         """Return all passages of the same documents as some."""
-        sources = {citation.source for citation in citations}
-        found = [
-            citation.shown
-            for citation in self.citations
-            if citation.source and citation.source in sources
-        ]
-        return "\n".join(found)
+        sources = {citation.source for citation in citations} - {""}
+        return "\n".join(each.shown for each in self.citations if each.source in sources)
 
     def refuses(self, signals: Signals) -> bool:
         """Return whether passages are too unlikely to answer, by more signals than relevance.
@@ -361,16 +358,21 @@ class Reading:
         yield Answer(text=text, step=step)
         return JudgedAnswer(text, denied, text)
 
-    def end(self, found: "JudgedAnswer", step: int) -> Iterator[Answer]:
-        """Yield what follows a finished answer; without text there is no answer."""
+    def nearest_sentences(self, citations: Sequence[Citation]) -> tuple[Evidence, ...]:
+        """Return the sentences of passages that are nearest to the question, nearest first."""
+        model, known = self.options.embedding_model, self.question.cosines
+        return nearest_sentences(bare_question(self.question.text), citations, model, known)
+
+    def end(self, found: "JudgedAnswer", step: int, given: Sequence[Citation]) -> Steps[Answer]:
+        """Yield what follows an answer to which passages were given; without text is none."""
         text, signals = found.text, found.signals
         confidence = Confidence.of(signals, answered=bool(text), calibration=self.calibration)
         if not text:
             texts = NOT_FOUND if self.refuses(signals) else NO_ANSWER
             said = refusal_for(texts, self.question.text, self.language)
-            notes = self._beyond("")
             refusal = Answer(text=said, answered=False, step=step + 1, confidence=confidence)
-            yield replace(refusal, notes=notes)
+            near = yield from result_of(lambda: self.nearest_sentences(given), "nearest_sentences")
+            yield replace(refusal, notes=self._beyond(""), nearest=near)
             return
         doubts: tuple[str, ...] = ()
         if not signals.supported:

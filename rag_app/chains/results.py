@@ -73,6 +73,9 @@ class Answer(FromJson):
     """The answer in the documents' words, where ``text`` is its translation."""
     likely: Evidence | None = None
     """The sentence that may carry the answer, known as soon as the passages are; not checked."""
+    nearest: tuple[Evidence, ...] = ()
+    """Of a refusal the sentences of its passages that are nearest to the question, nearest first:
+    where the model could not tell, the reader may."""
     again: bool = False
     """Whether what its step said before was not an answer but a model's reasoning."""
 
@@ -89,6 +92,7 @@ class Answer(FromJson):
             confidence=other.confidence or self.confidence,
             original=other.original or self.original,
             likely=self.likely or other.likely,
+            nearest=self.nearest + other.nearest,
         )
 
     def __str__(self) -> str:

@@ -296,12 +296,8 @@ def answered_in_parts(
         answer = yield from collected(follow_up(part, said), Answer())
         answers.append(answer)
         said += [HumanMessage(part), AIMessage(answer.text)]
-        known = {(citation.source, citation.start, citation.text) for citation in cited}
-        new = (
-            citation
-            for citation in answer.citations
-            if (citation.source, citation.start, citation.text) not in known
-        )
+        known = {_place(citation) for citation in cited}
+        new = (citation for citation in answer.citations if _place(citation) not in known)
         more = [replace(each, marker=marker) for marker, each in enumerate(new, len(cited) + 1)]
         cited += more
         yield Answer(question, citations=tuple(more))
@@ -309,10 +305,16 @@ def answered_in_parts(
             text = _listed(answer.text for answer in answers)
             yield Answer(text=text.removeprefix(shown))
             shown = text
-    yield _judged_together(question, parts, answers)
+    yield _judged_together(question, parts, answers, cited)
 
 
-def _judged_together(question: str, parts: Sequence[str], answers: Sequence[Answer]) -> Answer:
+def _place(citation: Citation) -> tuple[str, int | None, str]:
+    return citation.source, citation.start, citation.text
+
+
+def _judged_together(
+    question: str, parts: Sequence[str], answers: Sequence[Answer], cited: Sequence[Citation]
+) -> Answer:
     """Return what goes for the answers to all parts: the confidence of the least sure one."""
     notes = dict.fromkeys(note for answer in answers for note in answer.notes)
     answered = [answer for answer in answers if answer.answered]
@@ -320,7 +322,16 @@ def _judged_together(question: str, parts: Sequence[str], answers: Sequence[Answ
     confidence = min(told, key=lambda confidence: confidence.probability, default=None)
     if not answered:
         said = refusal_for(NOT_FOUND, question)
-        return Answer(text=said, answered=False, notes=tuple(notes), confidence=confidence)
+        refusal = Answer(text=said, answered=False, notes=tuple(notes), confidence=confidence)
+        markers = {_place(citation): citation.marker for citation in cited}
+        nearest = (
+            replace(near, marker=markers[_place(citation)])
+            for answer in answers
+            for near in answer.nearest
+            for citation in answer.citations
+            if citation.marker == near.marker
+        )
+        return replace(refusal, nearest=tuple(dict.fromkeys(nearest)))
     pairs = zip(parts, answers, strict=True)
     missing = [
         f"not found in the documents: {part}" for part, answer in pairs if not answer.answered

@@ -326,6 +326,7 @@ class DocumentChat:
             "notes": list(answer.notes),
             "confidence": _values(answer.confidence),
             "evidence": _values(answer.evidence),
+            "nearest": [_values(near) for near in answer.nearest],
         }
 
     async def _deltas(self) -> AsyncIterator[Delta[Answer]]:

@@ -351,5 +351,6 @@ def _sum(before: dict[str, Any] | None, piece: dict[str, Any]) -> dict[str, Any]
     if before is None:
         before = {"citations": [], "notes": []}
     added = {name: before[name] + piece[name] for name in ("citations", "notes")}
-    told = {name: piece.get(name) or before.get(name) for name in ("confidence", "evidence")}
+    once = ("confidence", "evidence", "nearest")
+    told = {name: piece.get(name) or before.get(name) for name in once}
     return {"answered": piece["answered"], **added, **told}

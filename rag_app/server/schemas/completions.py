@@ -59,6 +59,9 @@ class Grounds(BaseModel):
     likely: Evidence | None = Field(
         None, description="In a stream, before the first word: the sentence that may carry it."
     )
+    nearest: list[Evidence] = Field(
+        [], description="Of a refusal, the sentences nearest to the question, nearest first."
+    )
 
 
 class ChatCompletion(chat.ChatCompletion):

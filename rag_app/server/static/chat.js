@@ -238,6 +238,7 @@ function take(turn, chunk) {
   if (rag.confidence) turn.confidence = rag.confidence;
   if (rag.evidence) turn.evidence = rag.evidence;
   if (rag.likely) turn.likely = rag.likely;
+  if (rag.nearest?.length) turn.nearest = rag.nearest;
   if (rag.replace) turn.text = "";
   const delta = choice?.delta?.content ?? "";
   if (delta && !turn.text) $("status").textContent = t("writing");

@@ -51,7 +51,7 @@ function evidence(turn) {
 }
 
 /** A citation of one sentence of a passage. */
-function narrowed(citation, { sentence, start, end }) {
+export function narrowed(citation, { sentence, start, end }) {
   return start === null || start === undefined ? citation : { ...citation, text: sentence, start, end };
 }
 

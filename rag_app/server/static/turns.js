@@ -5,7 +5,7 @@ import { number, t, translateNote } from "./i18n.js";
 import { renderMarkdown } from "./markdown.js";
 import { rating } from "./rating.js";
 import { markdown, percent, placeOf } from "./text.js";
-import { explain, trust } from "./trust.js";
+import { explain, narrowed, trust } from "./trust.js";
 import { citationButton, showCitation } from "./viewer.js";
 
 const SHOWN_SOURCES = 4;
@@ -93,7 +93,7 @@ function footOf(turn) {
 }
 
 function sources(turn) {
-  const rows = turn.citations.map((citation) => sourceRow(citation));
+  const rows = turn.citations.map((citation) => sourceRow(citation, nearestIn(turn, citation)));
   const list = (items) => el("ol", { class: "sources" }, ...items);
   const box = el(
     "section",
@@ -109,19 +109,29 @@ function sources(turn) {
   return box;
 }
 
-function sourceRow(citation) {
+/** The sentences of a passage that are nearest to a question that was refused, as they stand. */
+function nearestIn(turn, citation) {
+  return (turn.nearest ?? [])
+    .filter((one) => one.marker === citation.marker)
+    .sort((one, other) => (one.start ?? 0) - (other.start ?? 0));
+}
+
+function sourceRow(citation, nearest) {
   const share = percent(citation);
   const place = placeOf(citation).slice(citation.name.length + 3);
+  const text = (words, most) => words.replace(/\s+/g, " ").slice(0, most);
+  const snippets = nearest.map((one) => el("q", { class: "snippet whole" }, text(one.sentence, 200)));
+  const shown = nearest.length === 1 ? narrowed(citation, nearest[0]) : citation;
   const button = el(
     "button",
-    { type: "button", class: "source", "data-testid": "source", onclick: () => showCitation(citation, button) },
+    { type: "button", class: "source", "data-testid": "source", onclick: () => showCitation(shown, button) },
     el("span", { class: "number" }, String(citation.marker)),
     el(
       "span",
       { class: "lines" },
       el("span", { class: "source-name" }, el("b", {}, citation.name),
         place ? el("span", { class: "muted" }, place) : null),
-      el("span", { class: "snippet" }, citation.text.replace(/\s+/g, " ").slice(0, 120)),
+      ...(snippets.length ? snippets : [el("span", { class: "snippet" }, text(citation.text, 120))]),
     ),
     share === null ? null : relevance(share),
   );

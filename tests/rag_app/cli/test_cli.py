@@ -147,7 +147,8 @@ def test_nothing_relevant_calls_no_model(rag_app: Program, corpus: Path) -> None
         "ask", "火星上有几座城市？", "--threshold", "0.999", "--llm", "/no/such.gguf"
     )
     assert result.stdout.strip() == "文档中没有找到这个问题的答案。"
-    assert "Nearest passages" in result.stderr
+    nearest = result.stderr.partition("Nearest passages")[2]
+    assert "    “" in nearest
 
 
 def test_documents_are_removed_by_path(rag_app: Program, corpus: Path) -> None:

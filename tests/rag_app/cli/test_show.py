@@ -38,6 +38,21 @@ def test_a_refusal_shows_why_and_the_nearest_passages(capsys: pytest.CaptureFixt
         assert part in shown
 
 
+def test_of_a_refusal_the_nearest_sentences_are_shown_in_place_of_beginnings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    long = "长" * 300
+    near = (Evidence(1, "李白病逝于当涂。", 16, 24), Evidence(1, long))
+    refused = replace(ANSWER, answered=False, confidence=None, nearest=near)
+    show.sources(refused, context=False)
+    shown = capsys.readouterr().err
+    assert "“李白病逝于当涂。”" in shown
+    assert long not in shown
+    assert f"{long[:200]}…" in shown
+    assert "他生于碎叶" not in shown
+    assert show.answer_json(refused, {})["nearest"][0]["start"] == 16
+
+
 def test_json_holds_all_signals() -> None:
     values = show.answer_json(ANSWER, {"total": 1.0})
     assert values["text"] == "病逝于当涂"

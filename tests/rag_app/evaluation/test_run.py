@@ -148,7 +148,9 @@ def test_a_question_is_searched_for_once(home: Path) -> None:
     evaluation = Evaluation(app, dataset)
     embeddings.questions.clear()
     outcomes = list(evaluation.run(dataset.questions))
-    assert sorted(embeddings.questions) == sorted(one.text for one in dataset.questions)
+    asked = [one.text for one in dataset.questions]
+    refused = [one.question.text for one in outcomes if not one.answer.answered]
+    assert sorted(embeddings.questions) == sorted([*asked, *refused])  # for what is nearest to them
     assert sum(one.verdict == "right" for one in outcomes) == 3
     for one in outcomes:
         assert one.answer == evaluation.app.ask(one.question.text)

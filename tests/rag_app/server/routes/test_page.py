@@ -202,7 +202,14 @@ def test_what_the_documents_do_not_hold(page: Browser, index: str, document: str
     answered(page)
     assert page.shown(".answer.not-found .badge").text
     assert not page.all(".citation")
+    quoted = [one.text.strip('“”"') for one in page.all(".source q.snippet")]
+    assert quoted
     page.screenshot("zh-6-not-found")
+    page.reload()
+    page.shown(".answer.not-found .badge")
+    assert [one.text.strip('“”"') for one in page.all(".source q.snippet")] == quoted
+    page.click(".source")
+    assert any(text in page.shown("#viewer").text for text in quoted)
 
 
 def test_an_answer_can_be_stopped(served: Any, page: Browser, index: str, document: str) -> None:
