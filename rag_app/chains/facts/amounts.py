@@ -50,6 +50,13 @@ _ASKED_UNIT = re.compile(
     rf"(?:多少|几)(?:万|亿|个(?=[月小]))?({UNITS}|[台名家人次种册只项张所枚颗棵座间辆本件位户首篇](?!均)|钱)"
     "|多长(时间)|多(久)"
 )
+_ASKS_LENGTH = re.compile(
+    "(?:[了过共]|历时|持续|长达)大?约?(?:(?:多少|几)(?:年|个?月|天|小时)|多久|多长时间)"
+)
+"""What asks how long something took or lasted, which a date does not say."""
+_DATE = re.compile(
+    r"(?:(?<!\d)(?!\d\d00)(?:1[6-9]|20)\d\d年(?:\d+月)?(?:\d+[日号])?|\d+月\d+[日号])(?![前后内间多])"
+)
 _ASKED_FOR = re.compile(r"多少|多久|多[长高大重远深宽快](?:时间)?|几(?![乎何])")
 _UNIT_ASKED = re.compile(rf"(?:[万亿]|个(?=小时|工作日))?(?:{UNITS}|人次|工作日)")
 _CLAUSES = re.compile("[，,；;：:]")
@@ -271,9 +278,13 @@ def other_unit(question: str, answer: str) -> frozenset[str]:
     Example:
         >>> sorted(other_unit("电站有多少台机组？", "25.4万千瓦"))
         ['台']
+        >>> sorted(other_unit("修这座桥用了几年？", "2013年"))
+        ['年']
     """
     unit = asked_unit(question)
     said = fold(in_digits(answer))
+    if unit and _ASKS_LENGTH.search(question) and re.fullmatch(rf"\D*{_DATE.pattern}\D*", said):
+        return frozenset({unit})
     given = units_of(said).values()
     if unit is None or not given or any("" in units for units in given):
         return frozenset()

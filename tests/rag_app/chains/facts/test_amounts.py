@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_app.chains.facts.amounts import AmountAlone, in_digits, units_of
+from rag_app.chains.facts.amounts import AmountAlone, in_digits, other_unit, units_of
 
 
 def alone(question: str, *pieces: str) -> str:
@@ -70,3 +70,22 @@ def test_what_is_left_is_a_part_of_the_answer(question: str, said: str, place: i
 def test_a_row_of_one_character_is_read_too(char: str) -> None:
     assert in_digits(char * 20_000) == char * 20_000
     assert len(units_of(in_digits(char * 20_000))) <= 1
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "another"),
+    [
+        ("修这座桥用了几年？", "2013年", True),
+        ("等了多久才开工？", "二〇一三年五月二日", True),
+        ("走了多少天？", "5月30日到家", True),
+        ("修这座桥用了几年？", "2010年至2013年", False),
+        ("修这座桥用了几年？", "2013年建成，历时三年", False),
+        ("这座城持续了多少年？", "1500年", False),
+        ("走了多少天？", "30天", False),
+        ("这座桥是几年建成的？", "2013年", False),
+    ],
+)
+def test_a_date_does_not_say_how_long_something_took(
+    question: str, answer: str, another: bool
+) -> None:
+    assert bool(other_unit(question, answer)) == another
