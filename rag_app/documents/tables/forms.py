@@ -20,7 +20,7 @@ _FIELDS = frozenset(
 """Names of fields in forms about persons and those who apply for something."""
 _FIELD = re.compile(
     r"\w{0,6}(?:名称|姓名|单位|部门|日期|时间|地点|地址|编号|号码|型号|规格|金额|电话|邮箱|传真|内容|主题"
-    r"|事由|原因|备注|说明|意见|方式|类型|类别|等级|职务|职称|期限|账号|开户行|签字|签名|盖章|(?:人|人员))"
+    r"|对象|题目|版本号?|事由|原因|备注|说明|意见|方式|类型|类别|等级|职务|职称|期限|账号|开户行|签字|签名|盖章|(?:人|人员))"
     r"(?:[（(]\w{1,6}[)）])?"
 )
 """Names of fields in other forms."""
@@ -82,6 +82,19 @@ def is_row_of_fields(row: Row) -> bool:
     )
 
 
+def begins_form(body: Sequence[Row]) -> bool:
+    """Return whether the first row is one of a form.
+
+    Its labels end in a colon, or it begins with a field's name above a row of fields, and its
+    last value may be missing.
+    """
+    first, *below = map(cells_once, body[:2])
+    if is_row_of_form(first):
+        return not first[-1].endswith((":", "："))
+    is_named = _is_field(first[0]) and not any(map(_is_field, first[1::2]))
+    return is_named and any(map(is_row_of_fields, below))
+
+
 def label_pairs(row: Row) -> list[tuple[str, str]]:
     """Return a row as pairs of label and value; [] if it is not one."""
     runs = [list(run) for filled, run in groupby(row, key=bool) if filled]
@@ -93,7 +106,7 @@ def label_pairs(row: Row) -> list[tuple[str, str]]:
 
 def is_filled_in(block: Sequence[Row]) -> bool:
     """Return whether labels and values take turns: as in forms that somebody fills in."""
-    if _is_specification(block):
+    if _is_specification(block) or all(map(is_row_of_form, block)):
         return True
     rows = [cells_once(row) for row in block]
     labels = {cell for row in rows for cell in row[::2] if len(row) > 1}

@@ -17,7 +17,7 @@ from rag_app.documents.tables.cells import (
     filled_cells,
     goes_on,
 )
-from rag_app.documents.tables.forms import is_form, is_row_of_fields, is_row_of_form
+from rag_app.documents.tables.forms import begins_form, is_form, is_row_of_fields, is_row_of_form
 from rag_app.documents.tables.periods import (
     PERIOD,
     YEAR,
@@ -74,7 +74,7 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
         dated = is_calendar(body, at) or is_periods(body, at) or (not at and is_counted(body))
         if not dated and not (is_labels(body[at]) and has_values_below(body, at)):
             continue
-        if is_row_of_form(body[at]):
+        if begins_form(body[at : at + 2]) or _is_across(body[at]):
             continue
         if at and (_is_laid_out_alike(body[at - 1], body[at]) or _is_among_rows(body, at)):
             continue
@@ -88,6 +88,8 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
             if start > 1 and _is_laid_out_alike(body[start - 2], body[start - 1]):
                 break  # rows of a form
             start -= 1
+        while start < stop - 1 and _is_form_above(body[start], body[start + 1]):
+            start += 1
         return (stop - 1 if _are_of_form(body[start:stop]) else start), stop
     notes = int(_is_note_over(body))
     return notes, notes + _first_head(body[notes:])
@@ -124,7 +126,7 @@ def _first_head(body: Sequence[Row]) -> int:
     """Return how many of the first rows are a head, where no values below tell."""
     if len(body) > 2 and _is_dated(*body[:2]):
         return 2
-    if not body or not is_labels(body[0]) or is_form(body):
+    if not body or not is_labels(body[0]) or begins_form(body) or is_form(body):
         return 0
     if any(map(PERIOD.fullmatch, body[0])):  # what begins and ends
         return 0
@@ -158,7 +160,8 @@ def _is_pairs(body: Sequence[Row]) -> bool:
 
     Up to forty names may have texts beside some, and values beside others.
     """
-    texts = [row[1] for row in body if row[1:2] and row[1]]
+    body = [row for row in body if row[1:2] and not isinstance(row[1], Covered)]  # not across
+    texts = [row[1] for row in body if row[1]]
     if any(any(row[2:]) for row in body) or len(texts) < 2:
         return False
     values = sum(map(bool, map(VALUE.fullmatch, texts[1:])))
@@ -271,13 +274,17 @@ def _is_across(row: Row) -> bool:
 def _is_over(body: Sequence[Row], at: int) -> bool:
     """Return whether the row above one may be the upper one of a head."""
     above, below = body[at - 1 : at + 1]
-    if _goes_down(above, below):
-        return not is_row_of_form(above)
-    if is_labels(above) and not below[0] and _is_under(body, at):  # units
-        return not is_row_of_form(above)
+    if is_row_of_form(above):
+        return False
+    if _goes_down(above, below) or (is_labels(above) and not below[0] and _is_under(body, at)):
+        return True  # also units
     names = is_labels(above) or all(map(YEAR.fullmatch, filled_cells(above)))
-    is_of_form = is_row_of_form(above) or is_row_of_fields(above)
-    return names and not is_of_form and _spans(above, below)
+    return names and not is_row_of_fields(above) and _spans(above, below)
+
+
+def _is_form_above(row: Row, below: Row) -> bool:
+    """Return whether a label ends in a colon in a row, and the row below it is of another kind."""
+    return row[0].endswith((":", "：")) and below[0] not in ("", row[0])
 
 
 def _goes_down(above: Row, below: Row) -> bool:

@@ -13,9 +13,9 @@ YEAR = re.compile(
 PERIOD = re.compile(
     r"(?:19|20)\d\d\s?[-/年]\s?\d{1,2}\s?(?:[-/月]\s?\d{1,2}\s?日?|月)?|(?:19|20)\d\d\.\d{1,2}\.\d{1,2}"
     r"|(?:(?:19|20)\d\d\s?年\s?)?\d{1,2}\s?月?\s?[-–—~至]\s?\d{1,2}\s?月"
-    r"|(?:19|20)\d\d\s?[-–—]\s?(?:19|20)\d\d\s?(?:年度?)?"
+    r"|(?:19|20)\d\d\s?[-–—]\s?(?:19|20)\d\d\s?(?:年度?)?|\d{1,2}\s?[-–—]\s?\d{1,2}\s?[年岁]"
 )
-"""A date or span of months, as balance sheets have them over columns: two or more in a row."""
+"""A date or span of months or years, as balance sheets have them over columns: two in a row."""
 DATE = re.compile(r"(?:(?:19|20)\d\d[-/年])?(\d{1,2})[-/月](\d{1,2})日?|((?:19|20)\d\d)年?")
 """A month and day, or a year."""
 _FEWEST_DAYS = 7

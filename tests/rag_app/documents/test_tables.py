@@ -4,7 +4,7 @@ from rag_app.documents import tables
 from rag_app.documents.sheets import table_bounds
 from rag_app.documents.sheets.delimited import read_csv
 from rag_app.documents.tables import lines_below, table_lines
-from rag_app.documents.tables.cells import Continued, Covered
+from rag_app.documents.tables.cells import Continued, Covered, spanned
 from rag_app.errors import DocumentError
 
 
@@ -549,3 +549,74 @@ def test_sums_in_pairs_and_notes_that_begin_with_a_time_are_of_no_column(
 ) -> None:
     table = [["品名", "数量", "金额"], ["笔", "2", "100"], ["纸", "3", "200"]]
     assert list(table_lines([*table, *rows]))[2:] == right
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        pytest.param(
+            [["团队名称", "七组", "小组编号"], ["计划人", "秦某", "计划时间", "4.13"],
+             *([f"周{day}", *spanned("写测试", 3)] for day in "一二三四五")],
+            ["团队名称 | 七组 | 小组编号", "计划人: 秦某; 计划时间: 4.13",
+             *(f"周{day} | 写测试" for day in "一二三四五")],
+            id="the last value is missing",
+        ),
+        pytest.param(
+            [["查询明细：", "", "币种:人民币"], ["日期", "金额", "附言"],
+             ["3月1日", "50.00", "汇入"]],
+            ["查询明细： | 币种:人民币", "日期: 3月1日; 金额: 50.00; 附言: 汇入"],
+            id="above a statement",
+        ),
+        pytest.param(
+            [["项目名称", *spanned("爬虫平台", 4)],
+             ["评审对象", "说明书", "版本号", *spanned("V1", 2)],
+             ["序号", "位置", "问题", "报告人", "意见"], ["1", "封面", "无图", "赵某", "改"]],
+            ["项目名称: 爬虫平台", "评审对象: 说明书; 版本号: V1",
+             "序号: 1; 位置: 封面; 问题: 无图; 报告人: 赵某; 意见: 改"],
+            id="a value across the columns of the table below",
+        ),
+        pytest.param(
+            [["状态： 草稿", "标识：", "S-20"], [Continued("状态： 草稿"), "版本：", "0.1.1"]],
+            ["状态： 草稿", "标识: S-20", "版本: 0.1.1"],
+            id="labels with a colon beside one cell",
+        ),
+        pytest.param(
+            [["活动名称：", "音乐会"], ["申请人：", ""], ["审批", "已批准"]],
+            ["活动名称: 音乐会", "申请人：", "审批 | 已批准"],
+            id="only the first value is there",
+        ),
+        pytest.param(
+            [["论文选题", "成都市网约车数据仓库设计"], ["题目类型", "工程设计"],
+             spanned("一、选题依据：网约车数据含时空轨迹，对城市交通治理意义重大，难以处理。", 2),
+             spanned("二、主要内容：识别网约车高频上下车区域，结合热力图展示出行需求集中区。", 2)],
+            ["论文选题 | 成都市网约车数据仓库设计", "题目类型 | 工程设计",
+             "一、选题依据：网约车数据含时空轨迹，对城市交通治理意义重大，难以处理。",
+             "二、主要内容：识别网约车高频上下车区域，结合热力图展示出行需求集中区。"],
+            id="a text across pairs",
+        ),
+    ],
+)  # fmt: skip
+def test_rows_of_a_form_are_no_head(rows: list[list[str]], lines: list[str]) -> None:
+    assert list(table_lines(rows)) == lines
+
+
+@pytest.mark.parametrize(
+    ("head", "first"),
+    [
+        (
+            ["项目：", "人数：", "金额：", "备注："],
+            "项目：: 甲; 人数：: 10; 金额：: 20; 备注：: 30",
+        ),
+        (["单位", "1年以内", "1-2年", "2-3年"], "单位: 甲; 1年以内: 10; 1-2年: 20; 2-3年: 30"),
+    ],
+)
+def test_labels_with_colons_and_spans_of_years_name_columns(head: list[str], first: str) -> None:
+    rows = [["甲", "10", "20", "30"], ["乙", "10", "20", "3"]]
+    assert next(table_lines([head, *rows])) == first
+
+
+def test_an_upper_name_that_ends_in_a_colon_stays_above_its_columns() -> None:
+    head = [["地区：", "人数", "", "金额", ""], ["", "男", "女", "男", "女"]]
+    assert next(table_lines([*head, ["常州", "1", "2", "3", "4"]])) == (
+        "地区：: 常州; 人数/男: 1; 人数/女: 2; 金额/男: 3; 金额/女: 4"
+    )
