@@ -15,6 +15,8 @@ _KINDS: dict[str, Any] = {
     "score": Real, "relevance": Real,
 }  # fmt: skip
 """The metadata that a citation takes over."""
+_LINE = 200
+"""Characters that are shown of a sentence."""
 _FORGED = re.compile(r"^[^\S\n]*\[\d{1,3}\][^\S\n]*", re.MULTILINE)
 """What looks like the number of another passage."""
 
@@ -124,6 +126,12 @@ class Evidence:
     start: int | None = None
     """Character offset of the sentence in the text of its document."""
     end: int | None = None
+
+    @property
+    def line(self) -> str:
+        """The beginning of the sentence, on one line."""
+        words = " ".join(self.sentence.split())
+        return words if len(words) <= _LINE else f"{words[:_LINE]}…"
 
 
 def cite(passages: "Sequence[Document]") -> list[Citation]:

@@ -17,11 +17,12 @@ Shown = Answer | Summary
 MARK = re.compile(r"\[(\d{1,3})\]")
 """The mark of a passage, its number in the group."""
 _LABELS = {
-    "zh": ("出处：", "查阅："),
-    "en": ("Sources:", "Read:"),
-    "ja": ("出典：", "参照："),
+    "zh": ("出处：", "查阅：", "最接近的句子："),
+    "en": ("Sources:", "Read:", "Nearest sentences:"),
+    "ja": ("出典：", "参照：", "近い文："),
 }
-"""Labels of passages that hold what the answer says, and of those that the model was only given."""
+"""Labels of passages that hold what the answer says, of those that the model was only given, and of
+the sentences nearest to a question that was refused."""
 _FOOTER = re.compile(
     rf"\n\n(?:{'|'.join(chain.from_iterable(_LABELS.values()))})\n(?:\[\d+\] .*\n?)+\Z"
 )
@@ -33,8 +34,9 @@ def as_message(*, marks: bool = False) -> Runnable[Shown, AIMessage]:
     It goes after a chain of ours and before what takes messages: ``StrOutputParser``,
     ``RunnableWithMessageHistory``, a model, the state of a graph. Beside the text, the message has
     in ``additional_kwargs["rag"]`` plain values of what the text rests on: ``citations``, ``notes``
-    and, of an answer, ``answered``, ``confidence`` and ``evidence``. It streams as the chain does;
-    a text that takes the place of an earlier one follows it there as a paragraph of its own.
+    and, of an answer, ``answered``, ``confidence``, ``evidence`` and ``nearest``. It streams as the
+    chain does; a text that takes the place of an earlier one follows it there as a paragraph of its
+    own.
 
     Args:
         marks: Whether sentences are marked with their sources, as ``[1]``.
@@ -52,6 +54,8 @@ def as_message(*, marks: bool = False) -> Runnable[Shown, AIMessage]:
 def footer(answer: Answer, text: str) -> str:
     r"""Return a line for each source of an answer, to stand below it; empty where there is none.
 
+    Below a refusal stand the sentences nearest to the question.
+
     Args:
         answer: The answer.
         text: Its text as it was shown, with its marks.
@@ -62,12 +66,17 @@ def footer(answer: Answer, text: str) -> str:
         >>> footer(answer, "Steamed.[1]")
         '\n\nSources:\n[1] tea.txt'
     """
-    citations = answer.citations if answer.answered else ()
-    marked = {int(number) for number in MARK.findall(text)}
-    found = [citation for citation in citations if citation.marker in marked]
-    asked = "ja" if is_japanese(answer.question) else language_of(text)
-    label = _LABELS[asked][not found]
-    lines = [f"[{citation.marker}] {citation.place}" for citation in found or citations]
+    labels = _LABELS["ja" if is_japanese(answer.question) else language_of(text)]
+    places = {
+        citation.marker: f"[{citation.marker}] {citation.place}" for citation in answer.citations
+    }
+    if answer.answered:
+        marked = {int(number) for number in MARK.findall(text)} & places.keys()
+        label = labels[not marked]
+        lines = [line for marker, line in places.items() if marker in marked or not marked]
+    else:
+        label = labels[2]
+        lines = [f"{places[near.marker]}: {near.line}" for near in answer.nearest]
     return "\n".join(["\n", label, *lines]) if lines else ""
 
 
@@ -152,5 +161,6 @@ def _grounds(result: Shown) -> dict[str, Any]:
             "answered": result.answered,
             "confidence": asdict(sure) if sure else None,
             "evidence": asdict(evidence) if evidence else None,
+            "nearest": [asdict(near) for near in result.nearest],
         }
     return {"rag": rag}

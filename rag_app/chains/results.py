@@ -115,7 +115,7 @@ class Answer(FromJson):
         name = next(
             citation.name for citation in self.citations if citation.marker == self.likely.marker
         )
-        return f"{name}: {' '.join(self.likely.sentence.split())}"
+        return f"{name}: {self.likely.line}"
 
     @property
     def supported(self) -> bool:

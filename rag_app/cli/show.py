@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 _MANY_STEPS = 3
 """Steps of a summary from which it is said how long it will take."""
 
-_QUOTED = 200
-"""Characters that are shown of a sentence that does not answer."""
-
 
 @cache
 def _console() -> "Console":
@@ -136,9 +133,9 @@ def sources(answer: "Answer", *, context: bool) -> None:
     for citation in answer.citations:
         _console().print(_source_line(citation), style="dim" if not answer.answered else None)
         quoted = [evidence] if evidence else answer.nearest
-        for sentence in (each.sentence for each in quoted if each.marker == citation.marker):
-            cut = sentence if evidence or len(sentence) <= _QUOTED else f"{sentence[:_QUOTED]}…"
-            _console().print(_escape(_line(f"    “{cut}”")), style="italic")
+        for each in (each for each in quoted if each.marker == citation.marker):
+            sentence = each.sentence if evidence else each.line
+            _console().print(_escape(_line(f"    “{sentence}”")), style="italic")
         if context or not (answer.answered or answer.nearest):
             _console().print(_escape(_passage(citation, whole=context)), style="dim")
 

@@ -22,7 +22,7 @@ from rag_app import (
     rag_chain,
     summarize_chain,
 )
-from rag_app.chains.citations import Citation
+from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.messages import footer, without_footer
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.scripted import JudgingChatModel, ScriptedLocalChat
@@ -136,3 +136,17 @@ def test_a_footer_is_in_the_language_of_whoever_reads_it(question: str, label: s
     below = footer(answer, "当涂[1]")
     assert below == f"\n\n{label}\n[1] 李白.txt"
     assert without_footer(f"当涂[1]{below}") == "当涂"
+
+
+def test_below_a_refusal_are_the_sentences_nearest_to_the_question() -> None:
+    passages = (
+        Citation(1, "/诗/李白.txt", "生于\n碎叶。"),
+        Citation(2, "/诗/杜甫.txt", "长" * 300),
+    )
+    near = (Evidence(2, "长" * 300), Evidence(1, "生于\n碎叶。"))
+    answer = Answer("他爱喝什么？", "没有找到。", answered=False, citations=passages, nearest=near)
+    below = footer(answer, answer.text)
+    assert below == f"\n\n最接近的句子：\n[2] 杜甫.txt: {'长' * 200}…\n[1] 李白.txt: 生于 碎叶。"
+    assert without_footer(f"没有找到。{below}") == "没有找到。"
+    assert footer(Answer("他爱喝什么？", "没有找到。", answered=False), "没有找到。") == ""
+    assert as_message().invoke(answer).additional_kwargs["rag"]["nearest"][1]["marker"] == 1
