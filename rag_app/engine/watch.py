@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from model_prep.errors import first_line
 from rag_app.documents.sources import is_glob, root_of, search_sources
 from rag_app.engine.app import RagApp
 from rag_app.errors import BusyIndexError, DocumentError
@@ -31,7 +32,9 @@ def watch(
 ) -> Iterator["IndexReport"]:
     """Bring the index up to date with files, folders and globs, now and after every change.
 
-    Documents whose files are deleted are dropped; a file that was renamed keeps its vectors.
+    Documents whose files are deleted are dropped; a file that was renamed keeps its vectors. Where
+    a folder is empty at the beginning its documents stay: its disk may not be mounted yet. One that
+    is replaced, or goes and comes back, is followed anew.
 
     Args:
         app: Its index.
@@ -77,9 +80,10 @@ class _Following:
         self._changed: set[Path] = set()
         self._begun = False
 
-    def update(self, changed: set[Path]) -> "IndexReport | None":
+    def update(self, changed: set[Path] | None) -> "IndexReport | None":
         """Index what has changed; None where that is nothing, or has to wait for another writer."""
-        self._changed |= changed
+        self._begun &= changed is not None
+        self._changed |= changed or set()
         try:
             report = self._index() if self._changed or not self._begun else None
         except BusyIndexError as error:
@@ -91,7 +95,8 @@ class _Following:
     def _index(self) -> "IndexReport | None":
         found = search_sources(self._paths, self._exclude, may_be_gone=lambda _: True).files
         if not self._begun:
-            present, gone = found, self._gone(self._paths)
+            present = found
+            gone = [path for path in self._gone(self._paths) if not self._is_empty(path)]
         else:
             present = [file for file in found if self._has_changed(file)]
             gone = self._gone([str(path) for path in self._changed if not is_there(path)])
@@ -116,6 +121,17 @@ class _Following:
         place = file.resolve()
         return not self._changed.isdisjoint((place, *place.parents))
 
+    def _is_empty(self, path: str) -> bool:
+        """Return whether the folder of a path is, as that of a disk that is not mounted."""
+        root = root_of(path)
+        if empty := not root.is_dir() or not any(root.iterdir()):
+            _log.warning(
+                "%s is empty; its documents stay in the index, unless you run: "
+                "rag-app index %s --prune",
+                *(root, path),
+            )
+        return empty
+
     def _gone(self, paths: Sequence[str]) -> list[str]:
         store = self._app.store
         if not store.exists():
@@ -123,23 +139,61 @@ class _Following:
         return [path for path in paths if gone_sources([path], [], store)]
 
 
-def _changes(paths: Sequence[str], stop: Event | None) -> Iterator[set[Path]]:
-    """Yield the paths that changed, an empty set every second in which none did."""
-    import watchfiles
+def _changes(paths: Sequence[str], stop: Event | None) -> Iterator[set[Path] | None]:
+    """Yield the paths that changed, an empty set every second in which none did.
 
-    roots = {root_of(path).resolve() for path in paths}
-    try:
-        for changes in watchfiles.watch(
-            *roots,
-            watch_filter=None,
-            debounce=_GATHER_MS,
-            rust_timeout=_WAKE_MS,
-            yield_on_timeout=True,
-            stop_event=stop,
-            recursive=not all(Path(path).is_file() for path in paths),
-            ignore_permission_denied=True,
-        ):
-            yield {Path(path) for _, path in changes}
-    except OSError as error:
-        msg = f"{', '.join(map(str, sorted(roots)))} can't be watched ({error})"
-        raise DocumentError(msg) from error
+    And None where any may have: at the beginning, and after a folder was replaced or came back.
+    """
+    while not (stop and stop.is_set()):
+        places = _places(paths)
+        first = True
+        for changed in _events(paths, [root for root, place in places.items() if place], stop):
+            yield None if first else changed
+            first = False
+            if not changed and (now := _places(paths)) != places:
+                for root in [root for root in now if now[root] != places.get(root)]:
+                    _log.warning("%s was replaced or is gone; it is followed anew", root)
+                break
+
+
+def _places(paths: Sequence[str]) -> dict[Path, tuple[int, int] | None]:
+    """Return the folders to be watched, each with what tells it from another of its name."""
+    places: dict[Path, tuple[int, int] | None] = {}
+    for root in {root_of(path).resolve() for path in paths}:
+        try:
+            status = root.stat()
+        except OSError:
+            places[root] = None
+        else:
+            places[root] = (status.st_dev, status.st_ino)
+    return places
+
+
+def _events(paths: Sequence[str], roots: Sequence[Path], stop: Event | None) -> Iterator[set[Path]]:
+    import watchfiles
+    from watchfiles._rust_notify import WatchfilesRustInternalError
+
+    recursive = not all(Path(path).is_file() for path in paths)
+    # Where folders without permission are passed over, so is the system's limit.
+    for ignoring in (False, True):
+        try:
+            for changes in watchfiles.watch(
+                *roots,
+                watch_filter=None,
+                debounce=_GATHER_MS,
+                rust_timeout=_WAKE_MS,
+                yield_on_timeout=True,
+                stop_event=stop,
+                recursive=recursive,
+                ignore_permission_denied=ignoring,
+            ):
+                yield {Path(path) for _, path in changes}
+            return
+        except (OSError, WatchfilesRustInternalError) as error:
+            if isinstance(error, PermissionError) and not ignoring:
+                continue
+            raise DocumentError(
+                f"{', '.join(map(str, sorted(roots)))} can't be watched ({first_line(error)}); "
+                "where a limit is reached, raise fs.inotify.max_user_watches or "
+                "fs.inotify.max_user_instances by sysctl, or set WATCHFILES_FORCE_POLLING=1"
+            ) from error

@@ -1,11 +1,15 @@
 """An index that follows a folder; the events are the operating system's."""
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import watchfiles
+from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from rag_app import RagApp
 from rag_app.engine.watch import watch
@@ -81,6 +85,34 @@ def test_what_is_saved_renamed_and_deleted_is_followed(watching: Watching) -> No
 
 
 @pytest.mark.slow
+def test_a_folder_that_is_replaced_is_followed_anew(watching: Watching) -> None:
+    folder = watching.folder
+    (new := folder.with_name("新")).mkdir()
+    (new / "杜甫.txt").write_text("杜甫生于河南。", encoding="utf-8")
+    folder.rename(folder.with_name("旧"))
+    new.rename(folder)
+    watching.until(lambda: watching.names() == ["杜甫.txt"])
+    (folder / "王维.txt").write_text("王维是诗人。", encoding="utf-8")
+    watching.until(lambda: watching.names() == ["杜甫.txt", "王维.txt"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [errno.ENOSPC, errno.EMFILE])
+def test_a_limit_of_the_system_is_told(
+    limit: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "文档").mkdir()
+
+    def refuse(*_: object, **__: object) -> Iterator[set[object]]:
+        raise WatchfilesRustInternalError(f"{os.strerror(limit)} (os error {limit})")
+
+    monkeypatch.setattr(watchfiles, "watch", refuse)
+    app = RagApp(embeddings=HashingEmbeddings())
+    with pytest.raises(DocumentError, match=r"can't be watched .*fs\.inotify"):
+        next(watch(app, [str(home / "文档")]))
+
+
+@pytest.mark.slow
 def test_another_writer_is_waited_for(watching: Watching) -> None:
     ready, release = threading.Event(), threading.Event()
 
@@ -100,6 +132,25 @@ def test_another_writer_is_waited_for(watching: Watching) -> None:
     release.set()
     other.join()
     watching.until(lambda: watching.names() == ["新.txt", "李白.txt"])
+
+
+def test_a_disk_that_is_not_mounted_yet_loses_no_document(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder := home / "盘").mkdir()
+    (file := folder / "李白.txt").write_text("李白是诗人。", encoding="utf-8")
+
+    class Mounting(HashingEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            if texts == ["…"]:  # the first look is over
+                (home / "别处.txt").rename(file)
+            return super().embed_documents(texts)
+
+    with RagApp(embeddings=Mounting()) as app:
+        app.index([str(folder)])
+        file.rename(home / "别处.txt")
+        assert next(watch(app, [str(folder)])).unchanged == 1
+    assert "盘 is empty; its documents stay" in caplog.text
 
 
 def test_what_is_not_there_can_not_be_watched(home: Path) -> None:
