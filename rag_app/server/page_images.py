@@ -1,6 +1,7 @@
 """Pictures of the pages of documents, drawn by processes that can be ended, and kept a while."""
 
 import asyncio
+import os
 import sys
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from rag_app.documents import page_image
 from rag_app.documents.formats import LineBox
 from rag_app.documents.page_image import FileChangedError, NoSuchPageError, PageImage
 from rag_app.server.errors import ApiError
+from rag_app.surroundings import import_path
 
 if TYPE_CHECKING:
     from rag_app.index.store.records import ChunkRecord, DocumentRecord
@@ -66,7 +68,9 @@ class PageImages:
     async def _drawn(self, document: "DocumentRecord", name: str, number: int) -> PageImage:
         arguments = (document.source, document.loader or "", document.content_hash, str(number))
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", page_image.__name__, *arguments),
+            # Without -P, a file of the working folder would take a module's place: html.py, say.
+            *(sys.executable, "-P", "-m", page_image.__name__, *arguments),
+            env={**os.environ, "PYTHONPATH": import_path()},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

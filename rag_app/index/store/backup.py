@@ -4,8 +4,10 @@ The archive is a zip file. ``manifest.json``, its last entry, names every other 
 and SHA-256; an entry that it does not name is never unpacked.
 """
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import zipfile
@@ -130,6 +132,9 @@ class _Writer:
                 try:
                     saved.append(self._index(zipped, name, archive.with_name("copy.sqlite3")))
                 except IndexStoreError as error:
+                    # The index is only read, so the disk that is full is the backup's.
+                    if getattr(error.__cause__, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
                     failed[name] = str(error)
             if names and not saved:
                 raise BackupError(next(iter(failed.values())))

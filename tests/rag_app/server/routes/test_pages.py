@@ -39,6 +39,15 @@ def test_where_a_passage_stands(client: httpx.Client, path: str) -> None:
     assert Image.open(BytesIO(picture.content)).size == (page["width"], page["height"])
 
 
+def test_a_working_folder_with_a_file_of_a_modules_name(
+    client: httpx.Client, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "html.py").write_text("raise SystemExit(9)", encoding="utf-8")
+    (tmp_path / "json.py").write_text("raise SystemExit(9)", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert client.get(f"{path}/pages/1.png").status_code == 200
+
+
 @pytest.mark.slow
 def test_a_passage_on_two_pages(client: httpx.Client, path: str) -> None:
     text = client.get(f"{path}/text").json()["text"]
