@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model_prep.control_groups import core_limit
+
 if TYPE_CHECKING:
     from filelock import FileLock
 
@@ -156,7 +158,7 @@ def physical_cores() -> int:
     """
     usable = affinity()
     cores = _count(usable) or len(usable or ()) or os.cpu_count() or 1
-    return max(1, math.ceil(min(cores, group_limit())))
+    return max(1, math.ceil(min(cores, core_limit())))
 
 
 def free_cores() -> int:
@@ -168,39 +170,6 @@ def free_cores() -> int:
     """
     everywhere = _count(None) or os.cpu_count() or 1
     return max(1, min(physical_cores(), everywhere - _taken()))
-
-
-def group_limit(
-    groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")
-) -> float:
-    """Return how many cores' time Linux gives the control groups of this process; else infinity.
-
-    So it is that Docker limits by ``--cpus``, Kubernetes by ``limits``, systemd by ``CPUQuota``.
-
-    Args:
-        groups: The list of the process's groups.
-        mounted: Where they are, of version 2 or of version 1. A container sees its own group as
-            the root, whatever the list says.
-    """
-    limits = [math.inf]
-    with suppress(OSError):  # not on Linux
-        for line in groups.read_text(encoding="utf-8").splitlines():
-            _, controllers, path = line.split(":", 2)
-            if not controllers or "cpu" in controllers.split(","):
-                root = mounted / "cpu" if controllers else mounted
-                parts = Path(path.lstrip("/")).parts
-                limits += [_limit(root.joinpath(*parts[:count])) for count in range(len(parts) + 1)]
-    return min(limits)
-
-
-def _limit(group: Path) -> float:
-    """Return the limit of one group in cores; infinity where there is none, ``max`` or -1."""
-    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
-        with suppress(OSError, ValueError):
-            text = " ".join((group / name).read_text(encoding="utf-8") for name in names)
-            quota, period = map(int, text.split())
-            return quota / period if quota > 0 else math.inf
-    return math.inf
 
 
 def _count(usable: set[int] | None) -> int:

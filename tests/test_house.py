@@ -20,6 +20,7 @@ LAYERS = {
             "progress",
             "json_file",
             "output",
+            "control_groups",
             "process_state",
             "threads",
             "moved",

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from model_prep.checkpoint.tensors import Dtype, TensorInfo
+from model_prep.control_groups import free_memory
 from model_prep.errors import GenerateError
 
 
@@ -104,7 +105,7 @@ def require_memory(
     needed = sum(
         math.prod(tensor.shape) * size if tensor.is_floating else tensor.size for tensor in tensors
     )
-    available = psutil.virtual_memory().available
+    available = min(psutil.virtual_memory().available, free_memory())
     if needed > available:
         raise GenerateError(
             f"the weights need {needed / 1e9:.1f} GB as {str(options['dtype'])[6:]} and "

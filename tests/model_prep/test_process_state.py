@@ -1,12 +1,14 @@
-"""Process-wide state: what works with models leaves it as it was."""
+"""Process-wide state: what works with models leaves it as it was. And what limits a process."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from model_prep.control_groups import core_limit, free_memory
 from model_prep.gguf.exporter import export_gguf
 from model_prep.gguf.importer import import_gguf
 from model_prep.inference.generate import generate, load_model
@@ -96,3 +98,64 @@ def test_no_seed_draws_on() -> None:
     with seeded(None):
         first = torch.rand(1)
     assert torch.equal(torch.cat([first, torch.rand(1)]), both)
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "cores"),
+    [
+        ("0::/", {"cpu.max": "150000 100000"}, 1.5),
+        ("0::/", {"cpu.max": "max 100000"}, math.inf),
+        ("0::/a/b", {"a/cpu.max": "200000 100000", "a/b/cpu.max": "max 100000"}, 2),
+        ("0::/a", {"cpu.max": "400000 100000", "a/cpu.max": "50000 100000"}, 0.5),
+        ("0::/docker/its-own-root", {"cpu.max": "100000 100000"}, 1),
+        (
+            "3:cpu,cpuacct:/a\n2:cpuset:/\n0::/",
+            {"cpu/a/cpu.cfs_quota_us": "300000\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
+            3,
+        ),
+        (
+            "1:cpu:/\n",
+            {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
+            math.inf,
+        ),
+        ("0::/", {}, math.inf),
+        ("", {}, math.inf),
+    ],
+)
+def test_cores(groups: str, files: dict[str, str], cores: float, tmp_path: Path) -> None:
+    write(tmp_path, {"groups": groups, **files})
+    assert core_limit(tmp_path / "groups", tmp_path) == cores
+    assert core_limit(tmp_path / "none", tmp_path) == math.inf
+
+
+STAT = "anon 900\ninactive_file 200\nactive_file 100\n"
+FIRST_STAT = "inactive_file 7\ntotal_inactive_file 30\ntotal_active_file 20\n"
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "free"),
+    [
+        ("0::/", {"memory.max": "2000", "memory.current": "1200", "memory.stat": STAT}, 1100),
+        ("0::/", {"memory.max": "max", "memory.current": "1200", "memory.stat": STAT}, math.inf),
+        ("0::/a", {"memory.max": "900", "memory.current": "950", "memory.stat": "anon 950"}, 0),
+        (
+            "4:memory:/a\n0::/\n",
+            {
+                "memory/a/memory.limit_in_bytes": "500\n",
+                "memory/a/memory.usage_in_bytes": "400\n",
+                "memory/a/memory.stat": FIRST_STAT,
+            },
+            150,
+        ),
+        ("0::/", {}, math.inf),
+    ],
+)
+def test_memory(groups: str, files: dict[str, str], free: float, tmp_path: Path) -> None:
+    write(tmp_path, {"groups": groups, **files})
+    assert free_memory(tmp_path / "groups", tmp_path) == free

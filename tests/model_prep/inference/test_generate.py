@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from model_prep.cli import app
 from model_prep.errors import CheckpointError, GenerateError, ModelPrepError, TokenizerError
 from model_prep.gguf.exporter import export_gguf
+from model_prep.inference import placement
 from model_prep.inference.generate import converse, generate, load_model
 from model_prep.inference.sampling import Messages, Sampling
 from tests.model_prep.tiny_llama import change_config, make_llama
@@ -286,6 +287,12 @@ def test_too_little_memory_is_seen_before_loading(base: Path, monkeypatch) -> No
     free = psutil.virtual_memory()._replace(available=50_000)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     with pytest.raises(GenerateError, match=r"use --dtype bfloat16, .* export-gguf"):
+        load_model(base, only_cpu=True)
+
+
+def test_the_memory_of_a_container_is_smaller(base: Path, monkeypatch) -> None:
+    monkeypatch.setattr(placement, "free_memory", lambda: 50_000)
+    with pytest.raises(GenerateError, match=r"0\.0 GB of memory are free"):
         load_model(base, only_cpu=True)
 
 
