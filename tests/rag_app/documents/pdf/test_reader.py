@@ -677,6 +677,17 @@ def test_bullets_far_from_their_items_are_no_column() -> None:
     assert read(page).text.split("\n") == [f"• {item}" for item in items]
 
 
+@pytest.mark.parametrize("bullet", ["•", "➢", "\uf0d8", "\uf0b7"])
+def test_lines_that_begin_with_a_bullet_are_apart(bullet: str) -> None:
+    first = "二〇一五年四月至今 上海迈外迪网络科技有限公司 高级产品经理"
+    items = [
+        f"{bullet} 改造现有广告人工投放方式并搭建广告自主投放平台实现自动投放",
+        "系统审核与数据统计",
+    ]
+    text = read(lambda canvas: lines(canvas, [first, *items], x=60, y=760)).text
+    assert text.split("\n")[0] == first
+
+
 def named(text: str, glyphs: dict[str, str]) -> str:
     """Return what is read of text in a font that names some of its characters otherwise."""
     codes = "".join(
