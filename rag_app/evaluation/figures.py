@@ -89,6 +89,10 @@ def _answered(one: Outcome) -> bool:
     return _has_gold(one) and not one.refused and not one.error
 
 
+def _nearest(one: Outcome) -> list[str]:
+    return [near.sentence for near in one.answer.nearest]
+
+
 def _was_asked(one: Outcome) -> bool:
     return one.asked and not one.error
 
@@ -114,6 +118,10 @@ METRICS: tuple[Metric, ...] = (
            "longest common subsequence with the gold summary"),
     Metric("refusal", "wrongly refused", _where(_answerable, lambda one: one.refused),
            "of answerable questions"),
+    Metric("refusal", "refused beside the answer",
+           _where(lambda one: _has_gold(one) and not one.error and one.refused,
+                  lambda one: any(map(one.question.is_in, _nearest(one)))),
+           "of those wrongly refused; a sentence shown with the refusal holds the answer"),
     Metric("refusal", "rightly refused", _where(_unanswerable, lambda one: one.refused),
            "of unanswerable questions"),
     Metric("refusal", "refused or unsupported",

@@ -4,13 +4,14 @@ import errno
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rag_app import RagApp
-from rag_app.chains.citations import Citation
+from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.results import Answer
 from rag_app.errors import DocumentError, SettingsError
 from rag_app.evaluation.datasets import Dataset, GoldPassage, GoldQuestion
@@ -67,6 +68,17 @@ def test_figures() -> None:
     assert counts(OUTCOMES)["exact"] == 4
     assert counts(OUTCOMES)["rightly refused"] == 2
     assert "ROUGE-L" not in figures
+
+
+def test_whether_the_answer_is_shown_with_a_refusal() -> None:
+    (refused,) = [one for one in OUTCOMES if one.verdict == "wrongly refused"]
+    assert values([refused])["refused beside the answer"] == 0.0
+    near = Evidence(1, f"那是{refused.question.answers[0]}。")
+    shown = replace(refused, answer=replace(refused.answer, nearest=(near,)))
+    assert values([shown])["refused beside the answer"] == 1.0
+    again = Outcome.from_json(shown.question, json.loads(json.dumps(shown.to_json())))
+    assert again.answer.nearest == (near,)
+    assert "refused beside the answer" not in values([OUTCOMES[0]])
 
 
 def test_verdicts() -> None:
