@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_prep.catalog.hub_results import push_to_hub, require_hub
 from model_prep.errors import TrainingError, first_line, is_of_gpu_memory
-from model_prep.json_file import read_json
+from model_prep.json_file import read_json, replace_json
 from model_prep.process_state import quiet_transformers
 from model_prep.training.data import TrainingData, load_data
 from model_prep.training.model import (
@@ -31,7 +31,6 @@ from model_prep.training.run_folder import (
     identity_of,
     made_folder,
     require_disk_space,
-    write_run_file,
     writing,
 )
 from model_prep.training.settings import (
@@ -113,6 +112,7 @@ def train(
         note(str(problem))
     identity = identity_of(settings, data.key)
     checkpoint = checkpoint_of(settings, identity)
+    run_file = settings.output_dir / RUN_FILE
     if checkpoint == settings.output_dir:
         return _finished_already(settings, data, note)
     with (
@@ -127,7 +127,7 @@ def train(
         # The others have decided too: they are in the group that _trainer makes.
         if is_main_process():
             clear_folder(settings.output_dir, keep=checkpoint)
-            write_run_file(settings.output_dir, {"settings": identity, "finished": False})
+            replace_json(run_file, {"settings": identity, "finished": False})
         if checkpoint:
             note(f"goes on from {checkpoint}")
         else:
@@ -143,7 +143,7 @@ def train(
         if finished and trainer.is_world_process_zero():
             plain = {**asdict(report), "output": str(report.output)}
             values = {"settings": identity, "finished": True, "report": plain}
-            write_run_file(settings.output_dir, values)
+            replace_json(run_file, values)
             _push(settings, note)
     # No process leaves while another needs it.
     trainer.accelerator.wait_for_everyone()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
 from model_prep.errors import CheckpointError, DiskSpaceError, TrainingError, first_line
-from model_prep.json_file import read_json, replace_json
+from model_prep.json_file import read_json
 from model_prep.lora.adapter_config import CONFIG
 from model_prep.output import PARTIAL, is_full, locked, require_space
 from model_prep.training.report import LOG
@@ -31,13 +31,13 @@ CHECKPOINT = "checkpoint-"
 TENSORBOARD = "tensorboard"
 _WRITTEN_LAST = "trainer_state.json"
 """The last file of a checkpoint: one without it was cut off."""
-_DECIDING = (
+_DECIDING = {
     "model", "adapter", *LORA, "max_length", "packing", "per_device_train_batch_size",
     "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type", "warmup_steps",
     "weight_decay", "max_grad_norm", "optim", "seed", "num_train_epochs", "max_steps", "quantize",
     "deepspeed", "lr_scheduler_kwargs", "neftune_noise_alpha", "early_stopping_patience",
     "loss", "beta",
-)  # fmt: skip
+}  # fmt: skip
 """Settings with another value of which a checkpoint can't be continued."""
 _BYTES_PER_PARAMETER = 12
 """For each trained parameter in a checkpoint: itself, and AdamW's two moments."""
@@ -87,16 +87,10 @@ def clear_folder(folder: Path, *, keep: Path | None) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def write_run_file(folder: Path, content: dict[str, Any]) -> None:
-    """Write what a run is known by."""
-    replace_json(folder / RUN_FILE, content)
-
-
 def identity_of(settings: TrainingSettings, key: str) -> dict[str, Any]:
     """Return what a run is known by: the settings that decide its course, and its data's key."""
-    values = settings.model_dump(mode="json", include=set(_DECIDING))
-    decided = {name: values[name] for name in _DECIDING if name in values}
-    return decided | {"kind": settings.kind, "data": key}
+    values = settings.model_dump(mode="json", include=_DECIDING)
+    return values | {"kind": settings.kind, "data": key}
 
 
 def last_checkpoint(folder: Path) -> Path | None:
