@@ -182,22 +182,25 @@ class PathsMiddleware:
         path = _OTHER_PATHS.get(path, path)
         if path.startswith(_ENGINES):
             path = f"/v1/deployments/{path.removeprefix(_ENGINES)}"
+        known = {**scope}
         if path != scope["path"]:
-            scope = {**scope, "path": path, "raw_path": quote(path).encode()}
-        if scope["path"].startswith(OLLAMA):
+            known.update(path=path, raw_path=quote(path).encode())
+        if path.startswith(OLLAMA):
             # As Ollama reads every body, whatever it is said to be: its clients say nothing.
-            scope = {**scope, "headers": list(scope["headers"])}
-            MutableHeaders(scope=scope)["Content-Type"] = "application/json"
-        if scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
-            return
+            MutableHeaders(scope=known)["Content-Type"] = "application/json"
+        head = scope["method"] == "HEAD"
+        if head:
+            known["method"] = "GET"
 
         async def without_body(message: Message) -> None:
             if message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
 
-        await self._app({**scope, "method": "GET"}, receive, without_body)
+        try:
+            await self._app(known, receive, without_body if head else send)
+        finally:
+            scope["route"] = known.get("route")  # for the counters and traces
 
 
 DEPLOYMENT = "/deployments/{deployment}"

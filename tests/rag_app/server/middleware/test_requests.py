@@ -47,6 +47,22 @@ def test_metrics(client: httpx.Client) -> None:
     assert 'status="404"' in text
 
 
+@pytest.mark.parametrize(
+    ("method", "asked", "route"),
+    [
+        ("GET", "/api/tags", "/api/tags"),
+        ("GET", "/models", "/v1/models"),
+        ("HEAD", "/v1/models/", "/v1/models"),
+    ],
+)
+def test_a_route_is_counted_by_its_name_however_it_is_asked_for(
+    method: str, asked: str, route: str, client: httpx.Client
+) -> None:
+    client.request(method, asked)
+    counted = f'rag_app_requests_total{{route="{route}",status="200"}} 1.0'
+    assert counted in client.get("/metrics").text
+
+
 def test_every_line_of_the_log_is_json(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
