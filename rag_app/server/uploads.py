@@ -254,10 +254,10 @@ def sweep(index: Path) -> None:
 def sent_name(file: UploadFile) -> str:
     """Return the name that a client sends with a file.
 
-    .NET's clients encode it as mails do, aiohttp as addresses are; what Windows sends in Chinese
-    may be GB 18030.
+    Browsers write %22 for a quotation mark, .NET's clients encode a name as mails do, aiohttp as
+    addresses are; what Windows sends in Chinese may be GB 18030.
     """
-    name = file.filename or ""
+    name = (file.filename or "").replace("%22", '"')
     if name.startswith("=?"):
         with suppress(LookupError, UnicodeError, HeaderParseError):
             return str(make_header(decode_header(name)))

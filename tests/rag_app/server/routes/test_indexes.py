@@ -347,6 +347,7 @@ def test_long_names_that_differ_at_their_end_are_of_two_documents(client: httpx.
         (b"%E6%9D%8E%E7%99%BD.txt", "李白.txt"),
         (b"5%20%E6%9D.txt", "5%20%E6%9D.txt"),
         (b"5%2520.txt", "5%2520.txt"),
+        ("关于%22红旗%22的通知.txt".encode(), '关于"红旗"的通知.txt'),
     ],
 )
 def test_names_of_files_as_clients_write_them(sent: bytes, kept: str, client: httpx.Client) -> None:
