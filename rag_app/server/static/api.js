@@ -1,6 +1,6 @@
 // The server's API: requests, event streams, uploads, and errors in words for people.
 
-import { t } from "./i18n.js";
+import { t, translateNote } from "./i18n.js";
 
 const KEY = "rag-app.key";
 
@@ -39,7 +39,7 @@ async function newKey(tried) {
 
 /** The line to show for an error of the server. */
 function explain(status, error, retryAfter = null) {
-  const text = (error.message || `HTTP ${status}`).replace(/[.。]$/, "");
+  const text = translateNote((error.message || `HTTP ${status}`).replace(/[.。]$/, ""));
   if (status === 401) return t("errorKey");
   if (status === 404) return t("errorMissing", { message: text });
   if (status === 413) return t("errorLarge", { message: text });

@@ -7,7 +7,7 @@ import { $, composing, line, modal } from "./dom.js";
 import { t, translate } from "./i18n.js";
 import { startHistory } from "./history.js";
 import { loadIndexes, startIndexes } from "./indexes.js";
-import { startPanels } from "./panels.js";
+import { libraryError, startPanels } from "./panels.js";
 import { startSettings } from "./settings.js";
 import { startSummary } from "./summary.js";
 import { startUploads } from "./uploads.js";
@@ -53,7 +53,7 @@ async function load() {
     await loadIndexes();
     loaded = true;
   } catch (error) {
-    line($("library-error"), error.message);
+    libraryError(error.message);
     loaded = error.status === 401;
   }
 }

@@ -1,9 +1,10 @@
-// The documents of the index, and the drawer that they are in on a narrow screen.
+// The documents of the index.
 
 import { api } from "./api.js";
-import { $, composing, confirm, el, icon, iconButton, line } from "./dom.js";
+import { $, confirm, el, icon, iconButton, line } from "./dom.js";
 import { date, number, t, translateNote } from "./i18n.js";
 import { refreshIndexes } from "./indexes.js";
+import { libraryError, opened } from "./panels.js";
 import { emit, on, state, summaries } from "./store.js";
 import { openSummary } from "./summary.js";
 import { showDocument } from "./viewer.js";
@@ -50,7 +51,6 @@ export function startDocuments() {
     { root: $("library"), rootMargin: "0px 0px 800px 0px" },
   );
   atEnd.observe($("documents-end"));
-  startDrawer();
 }
 
 /** Load the documents of the index chosen. */
@@ -62,7 +62,7 @@ export async function loadDocuments() {
     if (index !== state.index) return;
     state.documents = data;
   } catch (error) {
-    if (index === state.index) line($("library-error"), error.message);
+    if (index === state.index) libraryError(error.message);
     return;
   }
   show();
@@ -218,37 +218,10 @@ async function removeDocument(one) {
   try {
     await api.removeDocument(index, one.id);
   } catch (error) {
-    if (error.status !== 404) return void line($("library-error"), error.message);
+    if (error.status !== 404) return void libraryError(error.message);
   }
   summaries.remove(index, one.id);
   await loadDocuments();
   await refreshIndexes().catch(() => {});
   ($("documents").querySelector("button") ?? $("file-input")).focus();
-}
-
-function startDrawer() {
-  $("open-library").addEventListener("click", () => drawer(true));
-  $("close-library").addEventListener("click", () => drawer(false));
-  $("scrim").addEventListener("click", () => drawer(false));
-  addEventListener("keydown", (event) => {
-    const open = document.body.classList.contains("library-open");
-    if (open && event.key === "Escape" && !composing(event) && !document.querySelector("dialog[open]")) drawer(false);
-  });
-  matchMedia("(max-width: 820px)").addEventListener("change", () => drawer(false, false));
-}
-
-/** Open or close the drawer of a narrow screen. */
-function drawer(open, moveFocus = true) {
-  document.body.classList.toggle("library-open", open);
-  $("open-library").setAttribute("aria-expanded", String(open));
-  $("scrim").hidden = !open;
-  $("main").inert = open;
-  if (!moveFocus) return;
-  (open ? $("close-library") : $("open-library")).focus();
-}
-
-/** Open a panel from the list; the drawer gives way to it. */
-function opened(open) {
-  if (document.body.classList.contains("library-open")) drawer(false);
-  open();
 }

@@ -497,7 +497,7 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
-/** What the server notes about an answer or a summary, in Chinese where that is the language. */
+/** What the server says of an answer, a question or a file, in Chinese where that is the language. */
 export function translateNote(note) {
   if (language !== "zh") return note;
   for (const [pattern, text] of NOTES) if (pattern.test(note)) return note.replace(pattern, text);
@@ -525,6 +525,17 @@ const NOTES = [
     /^the text is longer than the model's window: the last ([\d,]+) of ([\d,]+) characters.*$/,
     "文档超过模型窗口：共 $2 字，最后 $1 字没有读；“逐段精炼”或“分段汇总”会读完全文",
   ],
+  [/^the question has no words.*$/, "问题里没有文字，请写出要问什么"],
+  [/^the question has [\d,]+ characters, more than ([\d,]+).*$/, "问题超过 $1 字，请缩短，或把长文作为文档添加后再问"],
+  [/^an index is named with.*$/, "名称最多 64 个字，可用字母、数字、汉字、空格、点和短横线，首尾须是字母、数字或汉字"],
+  [/^there is an index '(.+)' already$/, "已有名为“$1”的知识库"],
+  [/^two files are named (.+); give.*$/, "有两个文件都叫 $1，请改名，或放进不同的文件夹"],
+  [/^(\d+) of (\d+) pages hold only .* \(page ([^)]+)\).*$/, "$2 页中有 $1 页是图片，没有读（第 $3 页）"],
+  [/^(.+) needs a password;.*$/, "$1 有密码，请另存一份没有密码的再添加"],
+  [/^(.+) (?:holds no text, only .+|is a picture); to read.*$/, "$1 是图片或扫描件，服务器没有安装读图组件（rag-app[ocr]）"],
+  [/^(.+) (?:holds no text[:,]|is a picture in which).*$/, "$1 里没有可读的文字"],
+  [/^(.+) is in the format of before 2007.* save it as (\.\w+).*$/, "$1 是 2007 年以前的格式，请用 Word、WPS 或 LibreOffice 另存为 $2"],
+  [/^(?!.*not read)(.+) is damaged.*$/, "$1 已损坏，请用原来的程序打开并另存，或重新获取"],
 ];
 
 /** A number as people of the language write it. */

@@ -4,6 +4,7 @@ import { ApiError, api } from "./api.js";
 import { forgetIndex } from "./conversations.js";
 import { $, confirm, el, line, modal } from "./dom.js";
 import { number, t } from "./i18n.js";
+import { libraryError } from "./panels.js";
 import { chosen, emit, state, summaries, takeServer } from "./store.js";
 
 let loaded = false;
@@ -99,10 +100,10 @@ async function deleteIndex() {
   try {
     await api.deleteIndex(name);
   } catch (error) {
-    if (error.status !== 404) return void line($("library-error"), error.message);
+    if (error.status !== 404) return void libraryError(error.message);
   }
   emit("forget", name);
   forgetIndex(name);
   summaries.clear(name);
-  await loadIndexes().catch((error) => line($("library-error"), error.message));
+  await loadIndexes().catch((error) => libraryError(error.message));
 }

@@ -1,8 +1,9 @@
-// The side panels: a column on a wide screen, a sheet over the page on a narrow one.
+// The side panels: a column on a wide screen, a sheet or a drawer over the page on a narrow one.
 
-import { $, composing } from "./dom.js";
+import { $, composing, line } from "./dom.js";
 
 const WIDE = matchMedia("(min-width: 1100px)");
+const NARROW = matchMedia("(max-width: 820px)");
 const panels = () => [$("viewer"), $("summary")];
 const openers = new WeakMap();
 
@@ -55,4 +56,43 @@ export function startPanels() {
       close(open);
     }
   });
+  startDrawer();
+}
+
+function startDrawer() {
+  $("open-library").addEventListener("click", () => drawer(true));
+  $("close-library").addEventListener("click", () => drawer(false));
+  $("scrim").addEventListener("click", () => drawer(false));
+  addEventListener("keydown", (event) => {
+    const open = document.body.classList.contains("library-open");
+    if (open && event.key === "Escape" && !composing(event) && !document.querySelector("dialog[open]")) drawer(false);
+  });
+  NARROW.addEventListener("change", () => drawer(false, false));
+}
+
+/** Open or close the drawer of a narrow screen. */
+function drawer(open, moveFocus = true) {
+  document.body.classList.toggle("library-open", open);
+  $("open-library").setAttribute("aria-expanded", String(open));
+  $("scrim").hidden = !open;
+  $("main").inert = open;
+  if (!moveFocus) return;
+  (open ? $("close-library") : $("open-library")).focus();
+}
+
+/** Show the library, where it is a drawer too. */
+export function showLibrary() {
+  if (NARROW.matches && !document.body.classList.contains("library-open")) drawer(true);
+}
+
+/** Say in the library what went wrong, and show it; nothing where there is no message. */
+export function libraryError(message) {
+  line($("library-error"), message);
+  if (message) showLibrary();
+}
+
+/** Open a panel from the list; the drawer gives way to it. */
+export function opened(open) {
+  if (document.body.classList.contains("library-open")) drawer(false);
+  open();
 }

@@ -2,8 +2,9 @@
 
 import { ApiError, api, upload } from "./api.js";
 import { $, el, icon, line } from "./dom.js";
-import { bytes, duration, number, t } from "./i18n.js";
+import { bytes, duration, number, t, translateNote } from "./i18n.js";
 import { createIndex } from "./indexes.js";
+import { libraryError, showLibrary } from "./panels.js";
 import { emit, jobs, on, state } from "./store.js";
 
 const RETRY_MS = 1500;
@@ -31,6 +32,9 @@ const FORMATS = {
 /** Files that a message names. */
 const NAMED = 3;
 
+/** How many uploads are under way, which leaving the page would end. */
+let sending = 0;
+
 export function startUploads() {
   const input = $("file-input");
   input.addEventListener("change", () => {
@@ -44,6 +48,7 @@ export function startUploads() {
     line($("library-error"), null);
   });
   startDrops();
+  addEventListener("beforeunload", (event) => sending && event.preventDefault());
   for (const job of jobs.all()) follow(job, cardOf(job.index));
 }
 
@@ -97,7 +102,7 @@ function startDrops() {
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.());
     const folders = entries.some((entry) => entry?.isDirectory);
     if (!folders) return void add(dropped);
-    const unreadable = () => line($("library-error"), t("unreadableFolder"));
+    const unreadable = () => libraryError(t("unreadableFolder"));
     filesOf(entries.filter(Boolean)).then(add, unreadable);
   });
 }
@@ -138,6 +143,8 @@ async function add(files) {
   const card = cardOf(index);
   const cancel = new AbortController();
   card.cancel(() => cancel.abort());
+  showLibrary();
+  sending += 1;
   card.show(t("uploading", { names, n: 0 }), 0);
   try {
     const job = await upload(
@@ -145,7 +152,7 @@ async function add(files) {
       readable,
       (share) => card.show(t("uploading", { names, n: Math.round(share * 100) }), share),
       cancel.signal,
-    );
+    ).finally(() => (sending -= 1));
     card.cancel(null);
     const kept = { id: job.id, index, names };
     jobs.add(kept);
@@ -174,7 +181,7 @@ function checked(files) {
     const most = { n: number(state.limits.files), size: bytes(state.limits.uploadBytes) };
     said.push(t("tooMuch", most));
   }
-  line($("library-error"), said.join("\n"));
+  libraryError(said.join("\n"));
   return together ? readable : [];
 }
 
@@ -287,8 +294,10 @@ function showResult(job, card) {
 }
 
 /** What is said of a file; most reasons begin with its name themselves. */
-const failureLine = ({ name, reason }) =>
-  reason.includes(name.split("/").at(-1)) ? reason : t("jobFailedName", { name, reason });
+function failureLine({ name, reason }) {
+  const said = translateNote(reason);
+  return said.includes(name.split("/").at(-1)) ? said : t("jobFailedName", { name, reason: said });
+}
 
 /** A card in the list of uploads. */
 function cardOf(index) {

@@ -192,8 +192,8 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
     def slow(self, bytes_per_second: int) -> None:
-        """Limit what arrives; -1 is as fast as can be."""
-        conditions = {"offline": False, "latency": 0, "uploadThroughput": -1}
+        """Limit what arrives, and what is sent; -1 is as fast as can be."""
+        conditions = {"offline": False, "latency": 0, "uploadThroughput": bytes_per_second}
         self.driver.execute_cdp_cmd("Network.enable", {})
         self.driver.execute_cdp_cmd(
             "Network.emulateNetworkConditions",

@@ -18,6 +18,8 @@ from rag_app.chains.overview.whole_documents import NOT_YET  # noqa: E402
 from rag_app.chains.reading import BEYOND, DOUBTFUL, LACKING, UNCHECKED  # noqa: E402
 from rag_app.chains.summarize import ORDERS_LEFT_OUT  # noqa: E402
 from rag_app.chains.translation import UNTRANSLATED  # noqa: E402
+from rag_app.documents.extraction import no_text  # noqa: E402
+from rag_app.documents.pdf.page_text import INSTALL_OCR  # noqa: E402
 from tests.rag_app.server import browser as browsers  # noqa: E402
 from tests.rag_app.server.browser import Browser  # noqa: E402
 from tests.rag_app.server.serving import serving  # noqa: E402
@@ -155,6 +157,19 @@ def test_a_dropped_file_is_uploaded(page: Browser, index: str, tmp_path: Path) -
     file.write_text(TEXT, encoding="utf-8")
     page.drop(file)
     page.until(lambda: names(page) == ["甲.txt"])
+
+
+def test_leaving_during_an_upload_is_asked_about(page: Browser, index: str, tmp_path: Path) -> None:
+    leaves = "return dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+    assert page.run(leaves)
+    page.slow(10_000)
+    path = tmp_path / "长.txt"
+    path.write_text(TEXT * 100, encoding="utf-8")
+    page.find("#file-input").send_keys(str(path))
+    page.until(lambda: "%" in page.find("#jobs").text)
+    assert not page.run(leaves)
+    page.click("#jobs button")
+    page.until(lambda: page.run(leaves))
 
 
 def test_asking_and_opening_the_passage(page: Browser, index: str, document: str) -> None:
@@ -546,6 +561,32 @@ def test_a_phone(page: Browser, document: str) -> None:
     page.until(lambda: page.focused() == "open-library")
 
 
+def test_a_phone_shows_what_becomes_of_files(page: Browser, index: str, tmp_path: Path) -> None:
+    page.size(360, 740)
+    empty = tmp_path / "空.txt"
+    empty.touch()
+    page.shown("#welcome button.primary")  # it opens the window in which files are chosen
+    page.find("#file-input").send_keys(str(empty))
+    assert "空.txt" in page.shown("#library-error").text
+    page.press(Keys.ESCAPE)
+    page.gone("#library-error")
+    upload(page, tmp_path / "李白生平.txt")
+    assert page.shown("#jobs .job").text
+
+
+def test_placeholders_can_be_read_in_the_dark(page: Browser, document: str) -> None:
+    page.dark(True)
+    muted, *colors = page.run("""
+        const color = (one, part) => getComputedStyle(one, part).color;
+        const fields = [...document.querySelectorAll("[placeholder]")];
+        return [color(document.querySelector("#composer-hint")),
+            ...fields.map((one) => color(one, "::placeholder"))];
+    """)
+    page.dark(False)
+    assert colors != []
+    assert set(colors) == {muted}
+
+
 @pytest.mark.parametrize(
     ("status", "line"), [(429, "7"), (500, "坏了"), (0, "rag-app")], ids=["429", "500", "network"]
 )
@@ -584,17 +625,32 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(page: Browser, document: str) -
     assert page.run("return sessionStorage.getItem('rag-app.key')") == "对的"
 
 
-def test_notes_are_in_the_language_of_the_page(page: Browser) -> None:
+def test_notes_are_in_the_language_of_the_page(page: Browser, served: Any, index: str) -> None:
+    def refused(path: str, **body: Any) -> str:
+        with served.client() as client:
+            return str(client.post(path, json=body).json()["error"]["message"])
+
+    chat = {"path": "/v1/chat/completions", "model": f"rag:{index}"}
+    asked = [
+        refused(**chat, messages=[{"role": "user", "content": text}])
+        for text in ("？！", "诗" * 10_000)
+    ]
+    files = [
+        *(f"甲 is a picture; {INSTALL_OCR}", f"甲 holds no text, only scans; {INSTALL_OCR}"),
+        *(str(no_text("甲")), "甲 is damaged (2); save it again"),
+        f"2 of 9 pages hold only pictures and were not read (page 3-4); {INSTALL_OCR}",
+    ]
     notes = [
         *(UNCHECKED, LACKING.format("七"), DOUBTFUL, BEYOND, NOT_YET.format(count=3)),
         *(UNTRANSLATED, ORDERS_LEFT_OUT, "not found in the documents: 何时？"),
+        *(refused("/v1/indexes", name="一/二"), refused("/v1/indexes", name=index), *asked, *files),
     ]
     script = """
         const [notes, done] = arguments;
         import("./static/i18n.js").then(({ translateNote }) => done(notes.map(translateNote)));
     """
     shown = page.driver.execute_async_script(script, notes)
-    assert not re.findall("[a-z]+", " ".join(shown))
+    assert not re.findall("[a-z]+", " ".join(shown).replace("rag-app[ocr]", ""))
 
 
 def test_a_conversation_is_printed_whole(page: Browser, document: str) -> None:
