@@ -57,12 +57,14 @@ _OF_TRANSPORT = re.compile(
 """Headers that no reader looks at: where they are in a body, it was damaged or sent back."""
 _PART_HEAD = re.compile(r"^--\S{6,70}\n(?:Content-[\w-]+: .*\n?(?:[ \t]+\S.*\n?)*)+", re.MULTILINE)
 """Where a part of a message begins, which the parser did not see since it is damaged."""
-_TOKEN_LINE = re.compile(r"^-{0,2}([\w.=]{5,70})\"?-{0,2}$", re.MULTILINE)
+_WORD = re.compile(r"[!-~]{8,200}")
 _NAMED_BOUNDARY = re.compile(rb"boundary\s*=\s*\"?([^\s\";]{1,70})", re.IGNORECASE)
-_BOUNDARY_LINE = re.compile(rb"^--(\w[!-~]{0,68}?)(?:--)?\s*$", re.MULTILINE)
+_BOUNDARY_LINE = re.compile(rb"^--((?:-*_?=_)?\w[!-~]{0,68}?)(?:--)?\s*$", re.MULTILINE)
 _OF_ALL = ("From", "To", "Subject", "Date", "Received", "MIME-Version")
 """Headers of which each message has one."""
-_BOUNDARY = re.compile(r"^--\S{1,70}$", re.MULTILINE)
+_SURE_PIECE = re.compile(r"(?=.*\d)(?!.*\.[A-Za-z]{2}|.*0{5})(?:.*[A-Za-z_=]|\d+\Z)")
+"""One that is no date and of no name of a host."""
+_BOUNDARY = re.compile(r"^--\S{1,70}(?=\r?$)", re.MULTILINE)
 _FIELD_LINE = re.compile(rb"[^\r\n].*\n")
 _WHOLE_FIELD = re.compile(rb"From |[!-9;-~]*:|[ \t]")
 """As Python's parser knows them."""
@@ -74,9 +76,9 @@ _TAG = re.compile(rf"</?{_ELEMENT}(?:\s[^<>]{{0,300}})?>")
 _CUT_FIELD = re.compile(r"[A-Za-z-]{1,40}:?\s*")
 """A header whose name is damaged, and one at which the file ends."""
 _BLANKED = bytes(8)
-_HEAD, _MOST_BOUNDARIES, _CERTAIN, _LEAST = 1_000_000, 20, 12, 3
+_HEAD, _MOST_BOUNDARIES, _CERTAIN, _LEAST, _PIECE = 1_000_000, 20, 12, 3, 10
 """Bytes that are looked at for boundaries, how many are known, and characters of those that are
-certain without their lines before them, and with these alone."""
+certain without their lines before them, and with these alone, and of pieces shared by no word."""
 _CODE_LEFT = re.compile(r"=[89A-F][0-9A-F](?=[^\x00-\x7f])|(?<=[^\x00-\x7f])=[89A-F][0-9A-F](?!\w)")
 """Codes beside characters of which others are lost."""
 _SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-F][0-9A-F])")
@@ -161,7 +163,9 @@ def _is_cut(part: Message) -> bool:
 class _Mail:
     def __init__(self, name: str, data: bytes, message: Message, *, archive: bool = False) -> None:
         self.name = name
-        self.boundaries = _boundaries(data)
+        marks = _marks(data)
+        self.boundaries = [_finder(mark) for mark in marks]
+        self.pieces = _pieces(marks)
         self.damaged = _is_damaged(message) or _BLANKED in data
         self.archive = archive
         self.attachments: list[tuple[str, bytes]] = []
@@ -223,14 +227,15 @@ class _Mail:
         for boundary in self.boundaries:
             text = boundary.sub("", text)
         self.damaged = self.damaged or SKIPPED in text or has_cut_header(text)
-        if not self.damaged:
+        if not (self.damaged or any(map(self._is_piece, _BOUNDARY.findall(text)))):
             return text
-        text = _TOKEN_LINE.sub(self._without_piece, text)
-        return without_marks(_CODE_LEFT.sub("", text))
+        text = without_marks(_CODE_LEFT.sub("", text))
+        return _WORD.sub(lambda word: "" if self._is_piece(word[0]) else word[0], text)
 
-    def _without_piece(self, line: "re.Match[str]") -> str:
-        """Return "" for a piece of a boundary."""
-        return "" if any(line[1] in boundary.pattern for boundary in self.boundaries) else line[0]
+    def _is_piece(self, word: str) -> bool:
+        """Return whether a word holds a piece of a boundary."""
+        starts = range(len(word) - _PIECE + 1)
+        return any(word[start : start + _PIECE] in self.pieces for start in starts)
 
     def _text(self, part: Message) -> str:
         data, codes = without_codes(_content(part, damaged=self.damaged))
@@ -309,20 +314,27 @@ def _name_of_sealed(part: Message) -> str:
     return name[1] if name else ""
 
 
-def _boundaries(data: bytes) -> list[re.Pattern[str]]:
-    """Return a pattern for each boundary; long ones with digits anywhere, others behind lines."""
+def _marks(data: bytes) -> list[str]:
+    """Return the boundaries of a mail that it names or has more than once, the longest first."""
     head = data[:_HEAD]
     lines = Counter(_BOUNDARY_LINE.findall(head))
     repeated = (line for line, count in lines.most_common(_MOST_BOUNDARIES) if count > 1)
     marks = {*_NAMED_BOUNDARY.findall(head)[:_MOST_BOUNDARIES], *repeated}
-    finders = []
-    for mark in sorted(marks, key=len, reverse=True):
-        text = re.escape(mark.decode("ascii", "replace"))
-        certain = len(mark) >= _CERTAIN and re.search(rb"\d", mark)
-        short = rf"--{text}(?:--)?(?!\w)" if len(mark) >= _LEAST else rf"^--{text}(?:--)?$"
-        finder = rf"-{{0,2}}{text}-{{0,2}}" if certain else short
-        finders.append(re.compile(finder, re.MULTILINE))
-    return finders
+    return [mark.decode("ascii", "replace") for mark in sorted(marks, key=len, reverse=True)]
+
+
+def _finder(mark: str) -> re.Pattern[str]:
+    """Return a pattern for a boundary; of a long one with digits anywhere, else behind lines."""
+    text = re.escape(mark)
+    certain = len(mark) >= _CERTAIN and re.search(r"\d", mark)
+    short = rf"--{text}(?:--)?(?!\w)" if len(mark) >= _LEAST else rf"^--{text}(?:--)?$"
+    return re.compile(rf"-{{0,2}}{text}-{{0,2}}" if certain else short, re.MULTILINE)
+
+
+def _pieces(marks: list[str]) -> frozenset[str]:
+    """Return the pieces of boundaries, that show where one was."""
+    pieces = {mark[at : at + _PIECE] for mark in marks for at in range(len(mark) - _PIECE + 1)}
+    return frozenset(piece for piece in pieces if _SURE_PIECE.match(piece))
 
 
 def _content(part: Message, *, damaged: bool) -> bytes:
