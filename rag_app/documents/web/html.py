@@ -103,7 +103,8 @@ def without_torn_code(page: str) -> str:
         elif opened:
             opened = "" if opened == name else opened
         else:
-            kept.append(page[at : max(at, page.rfind(">", at, tag.start()) + 1)])
+            ends = [each.end() for each in _TAG.finditer(page, at, tag.start())]
+            kept.append(page[at : ends[-1] if ends else at])
             at = tag.end()
     return "".join([*kept, page[at:]])
 

@@ -50,8 +50,9 @@ def test_what_may_be_seen_all_the_same_is_kept(page: str) -> None:
     assert page_markdown(page) == "甲\n\n乙"
 
 
-def test_what_a_script_without_beginning_leaves_is_no_text() -> None:
-    page = "<p>甲</p>\ufffd码，不是正文\";};</script><p>乙</p><script>a = '</style>'</script>"
+@pytest.mark.parametrize("code", ['\ufffd码，不是正文";};', "if (a > b) {\nc.map(d => e);\n}"])
+def test_what_a_script_without_beginning_leaves_is_no_text(code: str) -> None:
+    page = f"<p>甲</p>{code}</script><p>乙</p><script>a = '</style>'</script>"
     assert page_markdown(page) == "甲\n\n乙"
 
 
