@@ -17,7 +17,7 @@ from rag_app.documents.pdf.paragraphs import (
     without_footnotes,
 )
 from rag_app.documents.pdf.rules import Box
-from rag_app.documents.pdf.running_heads import running_lines, without
+from rag_app.documents.pdf.running_heads import lines_of, running_lines, without
 from rag_app.documents.pdf.tables.ruled_tables import Table
 from rag_app.documents.pdf.tables.table_heads import with_heads
 from rag_app.documents.tables import form_lines, lines_below
@@ -103,9 +103,7 @@ def text_of(pages: Sequence[Page]) -> ExtractedText:
     whole = [with_heads(page.items) for page in pages]
     running, heads = running_lines(whole)
     items = [without(page, running) for page in whole]
-    lines = [
-        line for page in items for item in page if isinstance(item, Block) for line in item.lines
-    ]
+    lines = [line for page in items for line in lines_of(page)]
     body = body_size(lines)
     headings = heading_sizes(lines, body)
     writer = _Writer()

@@ -15,10 +15,11 @@ from rag_app.documents.pdf.annotations import Written, annotations, characters
 from rag_app.documents.pdf.appearances import Appearances
 from rag_app.documents.pdf.attachments import Attachments
 from rag_app.documents.pdf.characters import LONGEST_SIDE, Char, PageCharacters
-from rag_app.documents.pdf.layout import Block, blocks
+from rag_app.documents.pdf.layout import blocks
 from rag_app.documents.pdf.lines import Fragment
 from rag_app.documents.pdf.page_text import INSTALL_OCR, Page, page_of, text_of
 from rag_app.documents.pdf.rules import Box, page_edges, picture_boxes
+from rag_app.documents.pdf.running_heads import lines_of
 from rag_app.documents.pdf.text_layer import page_characters
 from rag_app.documents.progress import counted
 from rag_app.documents.text import shown
@@ -142,9 +143,7 @@ def _pages(
                 hidden=written.hidden,
                 torn=torn,
             )
-        room -= sum(
-            len(line.chars) for item in read.items if isinstance(item, Block) for line in item.lines
-        )
+        room -= sum(len(line.chars) for line in lines_of(read.items))
         if room < 0 or number == MAX_PAGES:
             limit = f"{MAX_PAGES:,} pages or {MAX_CHARACTERS:,} characters"
             msg = f"{shown(name)} has more than {limit}: refused; split it if you trust it"
@@ -154,8 +153,7 @@ def _pages(
 
 def _said_once(page: Page, comments: Sequence[Written]) -> list[Written]:
     """Return comments without those that say what they are about, as programs fill them in."""
-    blocks = (item for item in page.items if isinstance(item, Block))
-    text = "".join("".join(line.text.split()) for block in blocks for line in block.lines)
+    text = "".join("".join(line.text.split()) for line in lines_of(page.items))
     said = ("".join(comment.text.partition(": ")[2].split()) for comment in comments)
     return [comment for comment, words in zip(comments, said, strict=True) if words not in text]
 

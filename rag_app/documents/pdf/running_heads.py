@@ -35,7 +35,7 @@ def running_lines(pages: Sequence[Page]) -> tuple[set[int], list[Fragment]]:
         for edge, line in _edge_lines(page):
             found[edge, _NUMBER.sub("#", "".join(line.text.split()))].append((number, line))
     enough = 2 if len(pages) <= _FEW_PAGES else max(3, int(_SHARE * len(pages)))
-    body = body_size(line for page in pages for line in _lines(page))
+    body = body_size(line for page in pages for line in lines_of(page))
     running: set[int] = set()
     heads: dict[str, Fragment] = {}
     for (_, text), places in found.items():
@@ -81,12 +81,13 @@ def _counts(group: Sequence[tuple[int, Fragment]]) -> bool:
     return True
 
 
-def _lines(page: Page) -> list[Fragment]:
+def lines_of(page: Page) -> list[Fragment]:
+    """Return the lines of a page that are in no table."""
     return [line for item in page if isinstance(item, Block) for line in item.lines]
 
 
 def _edge_lines(page: Page) -> list[tuple[str, Fragment]]:
-    down = sorted(_lines(page), key=lambda line: -line.top)
+    down = sorted(lines_of(page), key=lambda line: -line.top)
     tables = [item for item in page if isinstance(item, Table)]
     top = max((table.top for table in tables), default=float("-inf"))
     bottom = min((table.bottom for table in tables), default=float("inf"))

@@ -258,10 +258,8 @@ def _set_upright(chars: Sequence[Char]) -> Iterator[Char]:
         if char and group and _shares_place(group[-1], char):
             group.append(char)
             continue
-        left, right = (
-            min((c.left for c in group), default=0),
-            max((c.right for c in group), default=0),
-        )
+        left = min((each.left for each in group), default=0)
+        right = max((each.right for each in group), default=0)
         for at, each in enumerate(group):
             height = (each.top - each.bottom) / len(group)
             top = each.top - at * height

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from rag_app.documents.pdf.layout import Block
 from rag_app.documents.pdf.lines import Fragment, spell
+from rag_app.documents.pdf.running_heads import lines_of, without
 from rag_app.documents.pdf.tables.ruled_tables import Table
 
 _NEAR = 1.2
@@ -29,25 +30,16 @@ def with_heads(items: Sequence[Block | Table]) -> list[Block | Table]:
             found.append(replace(item, rows=[_cells(head), *item.rows], top=head.top))
         else:
             found.append(item)
-    if not taken:
-        return list(items)
-    kept = (
-        Block([line for line in item.lines if id(line) not in taken])
-        if isinstance(item, Block)
-        else item
-        for item in found
-    )
-    return [item for item in kept if isinstance(item, Table) or item.lines]
+    return without(found, taken)
 
 
 def _head(table: Table, items: Sequence[Block | Table]) -> Fragment | None:
     columns = max(map(len, table.rows), default=0)
-    for item in items:
-        for line in item.lines if isinstance(item, Block) else ():
-            near = -1 <= line.bottom - table.top < _NEAR * line.size
-            inside = table.left - _BEYOND <= line.left and line.right <= table.right + _BEYOND
-            if near and inside and len(_cells(line)) == columns >= _LEAST:
-                return line
+    for line in lines_of(items):
+        near = -1 <= line.bottom - table.top < _NEAR * line.size
+        inside = table.left - _BEYOND <= line.left and line.right <= table.right + _BEYOND
+        if near and inside and len(_cells(line)) == columns >= _LEAST:
+            return line
     return None
 
 
