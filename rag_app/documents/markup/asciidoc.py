@@ -9,7 +9,7 @@ from rag_app.documents.text import clean, one_blank_line
 _HEADING = re.compile(r"(={1,6})\s+(\S.*?)(?:\s+\1)?\s*")
 _ATTRIBUTE = re.compile(r":(!?[\w-]+!?):(?:\s+(.*))?")
 _REFERENCE = re.compile(r"\{([\w-]+)\}")
-_BLOCK_ATTRIBUTES = re.compile(r"\[(?:[^\]]*)\]\s*")
+_BLOCK_ATTRIBUTES = re.compile(r"\[[^\]]*\]\s*")
 _LANGUAGE = re.compile(r"\[source\s*,\s*([\w+-]+)")
 _TITLE = re.compile(r"\.([^\s.].*)")
 _CODE = re.compile(r"(-{4,}|\.{4,}|`{3,}\w*)\s*")

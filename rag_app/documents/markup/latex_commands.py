@@ -1,7 +1,6 @@
 """Commands of LaTeX → what they print."""
 
 import re
-from collections.abc import Callable
 from unicodedata import normalize
 
 from rag_app.documents.text import superscript
@@ -155,8 +154,9 @@ class _Printer:
             return f"\n\n{'#' * _LEVELS[name]} {' '.join(text.split())}\n\n"
         if name in _NOTES and text:
             return f" [{text}]"
-        shapes: dict[str, Callable[[str], str]] = {"textsuperscript": superscript}
-        return f"\n\n{text}\n\n" if name in _BLOCKS else shapes.get(name, str)(text)
+        if name == "textsuperscript":
+            return superscript(text)
+        return f"\n\n{text}\n\n" if name in _BLOCKS else text
 
     def _item(self) -> str:
         space = _SPACE.match(self.source, self.at)

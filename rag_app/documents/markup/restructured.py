@@ -230,13 +230,7 @@ def _rows(lines: list[str]) -> list[list[str]]:
     """Return the rows of a table drawn in characters, whose columns its rules show."""
     rule = lines[0]
     grid = "+" in rule
-    starts = (
-        [mark.start() for mark in re.finditer(r"\+", rule)]
-        if grid
-        else [mark.start() for mark in re.finditer("=+", rule)]
-    )
-    if grid:
-        starts = [start + 1 for start in starts[:-1]]
+    starts = [mark.start() for mark in re.finditer(r"(?<=\+)[-=+]" if grid else "=+", rule)]
     rows: list[list[str]] = [[]]
     for line in lines:
         if (_GRID if grid else _SIMPLE).fullmatch(line) or _is_damaged_rule(line):

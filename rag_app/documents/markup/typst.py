@@ -97,7 +97,7 @@ class _Typst:
         at = found.end() if found else at
         given: list[tuple[str, str]] = []
         called = False
-        while source[at : at + 1] in {"(", "["} and source[at : at + 1]:
+        while source[at : at + 1] in {"(", "["}:
             end = _end_of_group(source, at)
             inside = source[at + 1 : end - 1]
             given += _arguments(inside) if source[at] == "(" else [("", f"[{inside}]")]

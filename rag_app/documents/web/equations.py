@@ -207,10 +207,8 @@ def _table(_: Tag, rows: Sequence[Tag]) -> str:
 
 
 def _fenced(tag: Tag, parts: Sequence[Tag]) -> str:
-    opening, closing = (
-        str(tag.get(name, usual)) for name, usual in (("open", "("), ("close", ")"))
-    )
-    separators = "".join(str(tag.get("separators", ",")).split()) or ""
+    opening, closing = str(tag.get("open", "(")), str(tag.get("close", ")"))
+    separators = "".join(str(tag.get("separators", ",")).split())
     texts = [_latex(part).strip() for part in parts]
     text = texts[0] if texts else ""
     for at, part in enumerate(texts[1:]):
