@@ -69,13 +69,6 @@ def read_docx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
     return ExtractedText(text, notes=notes)
 
 
-def _text_of_docx(data: bytes, part: str) -> str:
-    """Return the text of a document in another one."""
-    check_archive(data, part)
-    inner = Package(data)
-    return _Document(inner, inner.main("officeDocument") or "word/document.xml").read()[0]
-
-
 class _Document:
     """One document while it is read: its numbers go on from paragraph to paragraph."""
 
@@ -257,12 +250,6 @@ class _Document:
     def _symbol(self, item: Element, _: int) -> str:
         return symbol(int(value(item, "w:char") or "0", 16), value(item, "w:font") or "")
 
-    def _equation(self, item: Element, _: int) -> str:
-        return equation_text(item)
-
-    def _field(self, item: Element, _: int) -> str:
-        return field_value(item)
-
     def _subdocument(self, _: Element, __: int) -> str:
         self.unread["parts in files of their own"] += 1
         return ""
@@ -314,7 +301,7 @@ class _Document:
         """Return the text of a part in another format that Word shows as if it were its own."""
         part = self.targets.get(value(item, "r:id") or "", "")
         data = self.package.bytes_of(part) or b""
-        text = _text_of_docx(data, part) if data.startswith(b"PK") else text_of_chunk(data, part)
+        text = read_docx(data, part).text if data.startswith(b"PK") else text_of_chunk(data, part)
         if text is None:
             self.unread["embedded documents"] += 1
         return [text or ""]
@@ -358,9 +345,9 @@ _MARKS = {
 }  # fmt: skip
 _READERS: dict[str, Callable[[_Document, Element, int], str]] = {
     tag("w:sym"): _Document._symbol,
-    tag("w:fldChar"): _Document._field,
-    tag("m:oMath"): _Document._equation,
-    tag("m:oMathPara"): _Document._equation,
+    tag("w:fldChar"): lambda _, item, __: field_value(item),
+    tag("m:oMath"): lambda _, item, __: equation_text(item),
+    tag("m:oMathPara"): lambda _, item, __: equation_text(item),
     tag("w:footnoteReference"): _Document._note,
     tag("w:endnoteReference"): _Document._note,
     tag("w:commentReference"): _Document._note,
