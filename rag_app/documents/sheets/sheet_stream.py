@@ -10,6 +10,7 @@ from typing import NamedTuple
 from lxml import etree
 from openpyxl import Workbook
 from openpyxl.cell.read_only import ReadOnlyCell
+from openpyxl.utils import column_index_from_string
 from openpyxl.utils.datetime import from_excel, from_ISO8601
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
@@ -154,9 +155,7 @@ class SheetStream(ReadOnlyWorksheet):  # type: ignore[misc]
 @lru_cache(_LAST_COLUMN)
 def _column(letters: str) -> int:
     """Return the number of a column from 1, 0 if it has none."""
-    if not 0 < len(letters) < 4 or not (letters.isascii() and letters.isalpha()):
+    try:
+        return int(column_index_from_string(letters))
+    except ValueError:
         return 0
-    number = 0
-    for letter in letters.upper():
-        number = 26 * number + ord(letter) - ord("A") + 1
-    return number
