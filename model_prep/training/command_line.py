@@ -61,42 +61,43 @@ def read_options(
         for name in own.keys() & _DATASETS:
             options.pop(_DATASETS[name], None)
         options |= own
-    _find_data(kind, options)
+    _find_data(kind, options, notes)
     if "finetuning_type" in dict([*of_file, *of_line]):
         _add_defaults(options, notes)
     return options, notes
 
 
-def _find_data(kind: type[TrainingSettings], options: dict[str, Any]) -> None:
-    """Put files, or their folder, in the place of the names of data."""
-    # Plain text is under one name only.
-    columns = COLUMNS | {"prompt": ("text",)} if kind.kind == "pretrain" else COLUMNS
-    folder, *names = (options.pop(name, None) for name in _DATASETS)
-    for option, named in zip(("data", "validation"), names, strict=True):
-        if named and not options.get(option):
-            options[option] = _registered_files(Path(str(folder or "data")), named, columns)
-    if folder and not options.get("data"):
-        options["data"] = folder
-
-
-def _registered_files(folder: Path, names: Any, columns: dict[str, tuple[str, ...]]) -> list[Path]:
-    """Return the files of the data with these names.
-
-    Args:
-        folder: Holds ``dataset_info.json``, and the files that it names.
-        names: A list, or a text with commas.
-        columns: What each column may be called.
+def _find_data(kind: type[TrainingSettings], options: dict[str, Any], notes: list[str]) -> None:
+    """Put files, or their folder, in the place of the names of data.
 
     Raises:
         TrainingError: a name is not there, its data is no file, or a column is called otherwise.
     """
-    try:
-        registry = read_json(folder / _REGISTRY)
-    except CheckpointError as error:
-        msg = f"{error} (--dataset_dir names its folder); or name files: --data FILE"
-        raise TrainingError(msg) from error
-    wanted = names if isinstance(names, list) else str(names).split(",")
-    return [_registered_file(folder, registry, str(name).strip(), columns) for name in wanted]
+    # Plain text is under one name only.
+    columns = COLUMNS | {"prompt": ("text",)} if kind.kind == "pretrain" else COLUMNS
+    folder, *named = (options.pop(name, None) for name in _DATASETS)
+    wanted = {
+        option: names if isinstance(names, list) else str(names).split(",")
+        for option, names in zip(("data", "validation"), named, strict=True)
+        if names and not options.get(option)
+    }
+    if wanted:
+        place = Path(str(folder or "data"))
+        try:
+            registry = read_json(place / _REGISTRY)
+        except CheckpointError as error:
+            msg = f"{error} (--dataset_dir names its folder); or name files: --data FILE"
+            raise TrainingError(msg) from error
+        for option, given in wanted.items():
+            names = [str(name).strip() for name in given]
+            options[option] = [_registered_file(place, registry, name, columns) for name in names]
+            notes += [
+                f"num_samples of {name} is passed over: {PASSED_OVER['max_samples']}"
+                for name in names
+                if registry[name].get("num_samples")
+            ]
+    if folder and not options.get("data"):
+        options["data"] = folder
 
 
 def _registered_file(

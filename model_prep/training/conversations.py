@@ -1,4 +1,4 @@
-"""Conversations to be learned, in the formats of Alpaca, ShareGPT, OpenAI, TRL and Firefly."""
+"""Conversations to be learned, in the formats of Alpaca, ShareGPT, OpenAI, TRL and others."""
 
 import re
 from collections.abc import Iterator
@@ -17,13 +17,16 @@ _ROLES = {
 _SYSTEM = ("system", "system_prompt")
 LISTS = ("conversations", "messages", "conversation")
 """Keys of a list of messages, or of questions with their answers."""
-_QUESTION = ("instruction", "prompt", "query", "question", "human", "问题", "指令")
+QUESTION = ("instruction", "prompt", "query", "question", "human", "问题", "指令")
 _INPUT = ("input", "输入", "context")
+_ALONE = ("input", "输入", "content")
+"""What is asked where there is no question: Firefly's and AdvertiseGen's."""
 _ANSWER = (
     "output", "response", "completion", "answer", "target", "assistant", "回答", "答案", "输出",
+    "summary",
 )  # fmt: skip
-"""Names of the columns of published data: Alpaca's, TRL's, ms-swift's, Dolly's, Firefly's."""
-_BESIDE = (*_QUESTION, "options", "choices")
+"""Names of the columns of published data: Alpaca's, TRL's, ms-swift's, Dolly's and so on."""
+_BESIDE = (*QUESTION, "options", "choices")
 """Of these a question has one: what stands in another would be lost."""
 _TURNS = (("role", "content"), ("from", "value"))
 """Keys of a message's role and text; either kind stands in either list."""
@@ -33,7 +36,7 @@ _OF_MESSAGES = ("tool_calls", "function_call", "reasoning_content", "reasoning",
 _LABELS = ("label", "kto_tag")
 """True or false next to an answer: is it a good one?"""
 COLUMNS = {
-    "prompt": (*_QUESTION, *_INPUT), "query": _INPUT, "response": _ANSWER,
+    "prompt": (*QUESTION, *_INPUT, "content"), "query": _INPUT, "response": _ANSWER,
     "messages": LISTS, "system": _SYSTEM, "history": ("history",), "kto_tag": _LABELS,
     "chosen": ("chosen",), "rejected": ("rejected",),
     **dict.fromkeys(("tools", "images", "videos", "audios"), _OF_OBJECTS),
@@ -50,6 +53,8 @@ _WEIGHTS = ("loss_weight", "weight", "train", "training", "loss", "output_with_l
 _MOSS = {"Human": "human", "MOSS": "assistant", "Commands": "tools", "Inner Thoughts": "thinking"}
 """What a turn of MOSS's own files has, and what others call that."""
 _MOSS_MARKS = re.compile(r"^\s*<\|[^|]+\|>:?\s*|\s*<eo\w>\s*$")
+_SPEAKERS = re.compile(r"\s*(?:</s>)?\s*(?:<s>|###) ?(Human|Assistant|System): ?")
+"""What separates the turns in a text of Llama-Chinese's or Guanaco's."""
 _UNKNOWN = "has not the keys of a known format"
 FORMATS = (
     '{"instruction": …, "input": …, "output": …}, {"prompt": …, "completion": …}, '
@@ -106,13 +111,19 @@ def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
         return "system is not text"
     messages: list[dict[str, str]] | str = _UNKNOWN
     listed, answered = _held(value, LISTS), _held(value, _ANSWER)
-    asked = _held(value, _QUESTION) or _held(value, _INPUT[:2])
+    asked = _held(value, QUESTION) or _held(value, _ALONE)
     has_turns = listed and isinstance(value[listed], list) and value[listed]
-    is_alpaca = answered == "output" and asked in _QUESTION
+    is_alpaca = answered == "output" and asked in QUESTION
     if asked and answered and (is_alpaca or not has_turns):
         messages = _single_turn(value, asked, value[answered])
     elif listed:
         messages = _turns(value[listed], listed)
+    elif _SPEAKERS.match(text := str(value.get("text")).rstrip().removesuffix("</s>")):
+        _, *parts = _SPEAKERS.split(text)
+        spoken = zip(parts[::2], parts[1::2], strict=True)
+        messages = _turns(
+            [{"from": by.lower(), "value": said.strip()} for by, said in spoken], "text"
+        )
     if not system.strip() or isinstance(messages, str) or messages[0]["role"] == "system":
         return messages
     return [{"role": "system", "content": system}, *messages]

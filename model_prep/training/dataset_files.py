@@ -15,7 +15,8 @@ from model_prep.errors import TrainingError, first_line
 from model_prep.json_file import is_encodable
 
 PARQUET = ".parquet"
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_DELIMITERS = {".csv": ",;\t", ".tsv": "\t,;"}
+"""What may stand between cells; Excel writes ; where numbers have a comma."""
 SUFFIXES = (".json", ".jsonl", PARQUET, *_DELIMITERS)
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _PACKED = {
@@ -235,14 +236,18 @@ def read_objects(
     text = _decoded(file, encoding, problems)
     if text is None:
         return
-    if delimiter := _DELIMITERS.get(file.suffix.lower()):
-        yield from _cells(text, delimiter, file, problems)
+    if delimiters := _DELIMITERS.get(file.suffix.lower()):
+        first_row = text.lstrip("\n").partition("\n")[0]
+        yield from _cells(text, max(delimiters, key=first_row.count), file, problems)
         return
     for line, value in (_items if _SPREAD.match(text) else _lines)(text, file, problems):
-        if isinstance(value, dict):
-            yield line, value
-        else:
-            problems.add(file, line, "is not a JSON object", type(value).__name__)
+        is_lmflow = isinstance(value, dict) and value.keys() == {"type", "instances"}
+        items = value["instances"] if is_lmflow else None
+        for item in items if isinstance(items, list) else [value]:
+            if isinstance(item, dict):
+                yield line, item
+            else:
+                problems.add(file, line, "is not a JSON object", type(item).__name__)
 
 
 def _rows(file: Path, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Preference pairs, read from TRL's, LLaMA-Factory's and ShareGPT's formats."""
+"""Preference pairs, read from the formats of TRL, LLaMA-Factory, ShareGPT, ms-swift and others."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.json_file import is_encodable
-from model_prep.training.conversations import LISTS, read_messages
+from model_prep.training.conversations import COLUMNS, LISTS, QUESTION, read_messages
 from model_prep.training.dataset_files import Problems, read_objects
 
 PAIR_FORMATS = (
     '{"prompt": …, "chosen": …, "rejected": …}, the prompt as text or as messages, or '
     '"instruction" or "conversations" in its place'
 )
-_CARRIED = ("system", "tools", "functions")
+_ANSWERS = ("{}", "{}_messages", "response_{}", "{}_response")
+"""What chosen and rejected answers are called."""
 
 Messages = list[dict[str, str]]
 
@@ -51,10 +52,21 @@ def read_pairs(
 
 def _pair(value: dict[str, Any], file: Path, line: int) -> PreferencePair | str:
     """Return the pair of an object, or what is wrong with it."""
-    answers = [value.get(name, value.get(f"{name}_messages")) for name in ("chosen", "rejected")]
+    answers = [
+        next(
+            (value[key] for name in _ANSWERS if value.get(key := name.format(side)) is not None),
+            None,
+        )
+        for side in ("chosen", "rejected")
+    ]
     ranked = value.get("output")
     if isinstance(ranked, list) and len(ranked) == 2:  # LLaMA-Factory's earlier format
         answers = ranked
+    elif answers[0] is None and answers[1] is not None:  # ms-swift's: one beside the preferred
+        own = read_messages(value)
+        if isinstance(own, str):
+            return own
+        value, answers[0] = {"messages": own[:-1]}, own[-1:]
     if any(answer is None for answer in answers):
         return "has no chosen and rejected answer"
     read = [_conversation(value, answer) for answer in answers]
@@ -78,25 +90,29 @@ def _fault(chosen: Messages, rejected: Messages) -> str | None:
 
 def _conversation(value: dict[str, Any], answer: Any) -> Messages | str:
     """Return the messages of a prompt and one of its answers, or what is wrong with them."""
-    carried = {name: value[name] for name in _CARRIED if name in value}
-    prompt = value.get("prompt", value.get("question"))
-    named = next((name for name in LISTS if isinstance(value.get(name), list)), None)
-    if isinstance(prompt, list) or (prompt is None and isinstance(answer, list)):
-        named, before = "messages", prompt or []
-    elif isinstance(prompt, str):
-        named, before = "messages", [{"role": "user", "content": prompt}]
-    elif named:
-        before = value[named]
-    else:
-        parts = {name: value.get(name) for name in ("input", "history") if value.get(name)}
-        instruction = value.get("instruction")
-        return read_messages({**carried, "instruction": instruction, **parts, "output": answer})
     turns = _answer_turns(answer)
     if turns is None:
         return "chosen and rejected are neither texts nor messages"
-    if turns and str(turns[0].get("role")) in {"user", "system"}:
-        before = []  # the whole conversation, its prompt included
-    return read_messages({**carried, named: [*before, *turns]})
+    before = _prompt(value)
+    is_whole = turns and str(turns[0].get("role")) in {"user", "system"}
+    if is_whole or (isinstance(before, str) and isinstance(answer, list)):
+        before = []  # the answer has the prompt too
+    if isinstance(before, str):
+        return before
+    carried = (*COLUMNS["system"], *COLUMNS["tools"])
+    held = {name: value[name] for name in carried if name in value}
+    return read_messages({**held, "messages": [*before, *turns]})
+
+
+def _prompt(value: dict[str, Any]) -> list[Any] | str:
+    """Return the messages that both answers answer, or what is wrong with them."""
+    lists = (value.get(name) for name in (*QUESTION, *LISTS))
+    listed = next((turns for turns in lists if isinstance(turns, list)), None)
+    if listed is not None and not any(isinstance(value.get(name), str) for name in QUESTION):
+        return listed
+    asked = {name: value[name] for name in (*COLUMNS["prompt"], "history") if value.get(name)}
+    messages = read_messages({**asked, "output": "…"})
+    return messages if isinstance(messages, str) else messages[:-1]
 
 
 def _answer_turns(answer: Any) -> list[dict[str, Any]] | None:

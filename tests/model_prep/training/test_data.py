@@ -121,6 +121,11 @@ def test_the_known_formats_and_encodings(tmp_path: Path, encoding: str, named: s
             ["问", "答"],
         ),
         ({"kind": "NLI", "input": "问", "target": "答"}, ["问", "答"]),
+        ({"content": "问", "summary": "答"}, ["问", "答"]),
+        ({"content": "文", "question": "问", "answer": "答"}, ["问", "答"]),
+        ({"text": "<s>Human: 问\n一\n</s><s>Assistant: 答\n</s>\n"}, ["问\n一", "答"]),
+        ({"text": "### Human: 问 ### 1### Assistant: 答"}, ["问 ### 1", "答"]),
+        ({"type": "text2text", "instances": [{"input": "问", "output": "答"}]}, ["问", "答"]),
         ({"instruction": "", "input": "问", "output": "答"}, ["问", "答"]),
         ({"input": "问", "context": "文", "output": "答"}, ["问\n文", "答"]),
         ({"query": "问", "input": "甲", "context": "乙", "answer": "答"}, ["问\n甲\n乙", "答"]),
@@ -197,6 +202,14 @@ def test_what_others_call_the_columns(
         ({"instruction": "答题", "question": "问", "answer": "答"}, "has instruction and question"),
         ({"question": "问", "options": ["甲", "乙"], "answer": "A"}, "has question and options"),
         ({"instruction": "问", "output": None}, "known format (its keys: instruction)"),
+        ({"text": "关于### Human: 与### Assistant: 的文章"}, "known format (its keys: text)"),
+        ({"text": "<s>Human: 问</s>"}, "text has no answer of the assistant"),
+        (
+            {"type": "a", "instruction": "问", "instances": [{"input": "问", "output": "答"}]},
+            "known",
+        ),
+        ({"type": "text2text", "instances": None}, "known format (its keys: type)"),
+        ({"type": "text2text", "instances": [3]}, "is not a JSON object (int)"),
         ({"chat": {"turn_1": {"Human": "问", "MOSS": "答", "Commands": "a()"}}}, "has tools"),
         (
             {"chat": {"turn_1": {"Human": "问", "MOSS": "答", "Inner Thoughts": "想"}}},
@@ -216,7 +229,7 @@ def test_a_question_in_parts_is_left_out(tmp_path: Path, item: dict[str, Any], w
     assert what in str(problems.first[0])
 
 
-@pytest.mark.parametrize(("suffix", "between"), [("csv", ","), ("tsv", "\t")])
+@pytest.mark.parametrize(("suffix", "between"), [("csv", ","), ("csv", ";"), ("tsv", "\t")])
 def test_tables_are_read_by_the_names_of_their_columns(
     tmp_path: Path, suffix: str, between: str
 ) -> None:
@@ -819,9 +832,9 @@ def registry(tmp_path: Path) -> Path:
     messages = {"formatting": "sharegpt", "columns": {"messages": "messages"}}
     tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user"}
     entries = {
-        "identity": {"file_name": "identity.json"},
+        "identity": {"file_name": "identity.json", "num_samples": 9},
         "chats": {"file_name": "chats.jsonl", **messages, "tags": tags},
-        "renamed": {"file_name": "r.csv", "columns": {"prompt": "content", "response": "summary"}},
+        "renamed": {"file_name": "r.csv", "columns": {"prompt": "正文", "response": "摘要"}},
         "speakers": {"file_name": "s.json", **messages, "tags": {"user_tag": "客户"}},
         "lima": {"hf_hub_url": "llamafactory/lima"},
         "listed": {"file_name": "l.json", "columns": ["instruction"]},
@@ -842,7 +855,7 @@ def test_a_file_of_llama_factory_names_its_data(tmp_path: Path) -> None:
         "target_modules": "all-linear",
     }  # fmt: skip
     assert [note.split()[0] for note in notes] == [
-        "--max_samples", "--lora_alpha", "--target_modules",
+        "--max_samples", "num_samples", "--lora_alpha", "--target_modules",
     ]  # fmt: skip
     options, _ = read_options(SftSettings, registry(tmp_path), ["--data", "mine.jsonl"])
     assert options["data"] == "mine.jsonl"
@@ -858,7 +871,7 @@ def test_a_file_of_llama_factory_names_its_data(tmp_path: Path) -> None:
     [
         ("--dataset lima", "lima in .* is no file"),
         ("--dataset mine", "has no mine"),
-        ("--dataset renamed", "calls its prompt content, .* rename that in r.csv to instruction"),
+        ("--dataset renamed", "calls its prompt 正文, .* rename that in r.csv to instruction"),
         ("--dataset speakers", "calls its user_tag 客户"),
         ("--dataset listed", "columns of listed in .* are not names and values"),
         ("--dataset_dir nowhere", "there is no nowhere"),
