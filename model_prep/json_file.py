@@ -81,6 +81,20 @@ def is_lora(folder: Path) -> bool:
     return held == [True, False]
 
 
+def require_whole_links(folder: Path) -> None:
+    """Check that the files of a folder are there, and not just links to them.
+
+    Raises:
+        CheckpointError: one is a link to nothing, as in a copy of a folder of the hub's cache.
+    """
+    for file in sorted(folder.glob("[!.]*.*")):
+        if file.is_symlink() and not file.exists():
+            raise CheckpointError(
+                f"{file} is a link to {file.readlink()}, which is not there; copy the folder "
+                "again with what its links lead to (cp -rL)"
+            )
+
+
 def read_json(file: Path) -> dict[str, Any]:
     """Read a file that holds names and values.
 
@@ -103,6 +117,7 @@ def _why_unread(file: Path, error: OSError) -> str:
         return f"{file} can't be read ({error.strerror}); check the path and its permissions"
     if not file.parent.exists():
         return f"there is no {file.parent}; check the path"
+    require_whole_links(file.parent)
     if file.name == "config.json" and is_lora(file.parent):
         return f"{file.parent} {IS_LORA}"
     return f"{file} is missing; check the path, or get it again"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from model_prep.checkpoint.safetensors_file import INDEX
 from model_prep.checkpoint.tensors import TensorData, TensorInfo, dtype_name, forget, raw_bytes
 from model_prep.errors import OUT_OF_MEMORY, CheckpointError
+from model_prep.json_file import require_whole_links
 
 if TYPE_CHECKING:
     import torch
@@ -138,6 +139,7 @@ def open_checkpoint(path: Path, *, adapter: bool = False) -> Checkpoint:
     """
     if not path.exists():
         raise CheckpointError(f"there is no {path}; check the path")
+    require_whole_links(path)
     found = _find(path, adapter) if path.is_dir() else path
     if isinstance(found, list):
         return Checkpoint(found)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.errors import AdapterError
+from model_prep.json_file import require_whole_links
 
 CONFIG = "adapter_config.json"
 
@@ -92,6 +93,7 @@ def _no_config(folder: Path) -> str:
             f"there is no {folder}; check the path (an adapter on the Hugging Face hub is fetched "
             "with: model-prep pull NAME/REPOSITORY --hub)"
         )
+    require_whole_links(folder)
     msg = f"{folder} is not a LoRA: it has no {CONFIG}"
     if below := sorted(str(file.parent) for file in folder.glob(f"*/{CONFIG}")):
         return f"{msg}; name a folder below that has one: {', '.join(below[:3])}"

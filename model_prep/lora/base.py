@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from model_prep.checkpoint.reader import open_checkpoint
 from model_prep.checkpoint.tensors import TensorInfo, torch_dtype
 from model_prep.errors import CheckpointError
-from model_prep.json_file import read_json
+from model_prep.json_file import read_json, require_whole_links
 from model_prep.llama.architecture import ModelConfig, read_config, read_params, to_config
 from model_prep.llama.expected_tensors import INPUT, OUTPUT, are_tied, require_fitting
 from model_prep.llama.meta_checkpoint import MetaCheckpoint
@@ -66,6 +66,7 @@ def open_base(base_model: Path) -> tuple[BaseWeights, dict[str, Any]]:
             "with: model-prep pull NAME/REPOSITORY --hub)"
         )
     if not file.is_file():
+        require_whole_links(base_model)
         found = ", ".join(sorted(path.name for path in base_model.glob("*"))[:5]) or "nothing"
         msg = f"{base_model} has no {_CONFIG} (it has {found}); name the folder of a base model"
         raise CheckpointError(msg)

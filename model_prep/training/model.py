@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from model_prep.checkpoint.reader import open_checkpoint, require_index
 from model_prep.errors import GenerateError, TrainingError, first_line
 from model_prep.inference.placement import placement
-from model_prep.json_file import readable_folder
+from model_prep.json_file import readable_folder, require_whole_links
 from model_prep.lora.adapter import open_adapter
 from model_prep.tokenizer.loading import (
     MODEL_FILE,
@@ -84,6 +84,7 @@ def load_trainable(settings: TrainingSettings, tokenizer: Any, *, weights: bool 
 def _require_model(folder: Path) -> None:
     if folder.is_dir() and (folder / "config.json").is_file():
         return
+    require_whole_links(folder)
     found = "is not a folder" if folder.exists() else "does not exist"
     what = "has no config.json" if folder.is_dir() else found
     raise TrainingError(f"{folder} {what}; --model takes the folder of a Hugging Face model")

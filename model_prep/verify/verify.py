@@ -9,6 +9,7 @@ from model_prep.catalog.entry import WheelSource
 from model_prep.catalog.models import CATALOG
 from model_prep.checkpoint.checksums import PUBLISHED, file_digests, published_name
 from model_prep.errors import CheckpointError, UsageError
+from model_prep.json_file import require_whole_links
 from model_prep.progress import Progress
 from model_prep.verify.checks import Check, WeightsCheck, check_tokenizer, check_weights
 
@@ -122,6 +123,7 @@ def _files_of(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise CheckpointError(f"there is no {path}; check the path")
+    require_whole_links(path)
     files = {file for pattern in _PATTERNS for file in path.glob(pattern) if file.is_file()}
     if not files and not any(path.glob("*.index.json")):
         raise CheckpointError(f"{path} holds no weights and no tokenizer; check the path")
