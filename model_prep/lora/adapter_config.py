@@ -95,7 +95,8 @@ def _no_config(folder: Path) -> str:
         )
     require_whole_links(folder)
     msg = f"{folder} is not a LoRA: it has no {CONFIG}"
-    if below := sorted(str(file.parent) for file in folder.glob(f"*/{CONFIG}")):
+    held = (*folder.glob(f"*/{CONFIG}"), *folder.glob(f"*/*/{CONFIG}"))  # ms-swift's are two below
+    if below := sorted(str(file.parent) for file in held):
         return f"{msg}; name a folder below that has one: {', '.join(below[:3])}"
     found = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
     return f"{msg} (there is {found}); name the adapter's folder"

@@ -106,6 +106,9 @@ def test_a_folder_that_is_no_adapter(family: Family, tmp_path: Path) -> None:
         open_adapter(family.base / "config.json")
     with pytest.raises(AdapterError, match=r"there is no .*nowhere; check the path"):
         open_adapter(tmp_path / "nowhere")
+    copy_of(family.sft, tmp_path / "swift" / "v0" / "checkpoint-9")
+    with pytest.raises(AdapterError, match=r"name a folder below .*: .*swift/v0/checkpoint-9$"):
+        open_adapter(tmp_path / "swift")
     copy_of(family.sft, tmp_path / "run" / "checkpoint-9")
     with pytest.raises(AdapterError, match=r"name a folder below .*: .*run/checkpoint-9$"):
         open_adapter(tmp_path / "run")
