@@ -16,6 +16,10 @@ FloatArray = NDArray[np.float32]
 
 _SLICE = 64
 """Passages embedded between two reports of progress."""
+_MODEL_NAMES = ("model_name", "model", "model_id", "model_path", "model_uid", "model_name_or_path")
+"""Attributes by which embeddings of LangChain's packages say which model they ask."""
+_WRAPPED = ("underlying_embeddings", "base_embeddings")
+"""Attributes that hold the embeddings whose vectors are passed on."""
 _SPARE = 0.9
 """Share of the limit that a window aims at: tokens are not spread evenly over a text."""
 
@@ -69,7 +73,9 @@ class DocumentEmbeddings(Embeddings):
 class AdaptedEmbeddings(DocumentEmbeddings):
     """Any LangChain embeddings as `DocumentEmbeddings`.
 
-    Their weights are unknown, so the fingerprint is made of class, model name and dimension.
+    Their weights are unknown, so the fingerprint is made of class, model name and dimension. What
+    keeps the vectors of others or asks them, as LangChain's ``CacheBackedEmbeddings`` and
+    ``HypotheticalDocumentEmbedder`` do, has their vector space.
 
     Example:
         >>> from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -80,19 +86,27 @@ class AdaptedEmbeddings(DocumentEmbeddings):
 
     def __init__(self, inner: Embeddings, name: str | None = None) -> None:
         self.inner = inner
-        label = getattr(inner, "model_name", None) or getattr(inner, "model", None)
+        given = (getattr(inner, attribute, None) for attribute in _WRAPPED)
+        wrapped = next((each for each in given if isinstance(each, Embeddings)), None)
+        self._wrapped = adapt(wrapped) if wrapped else None
+        if self._wrapped:
+            self.hybrid_weight = self._wrapped.hybrid_weight
+        labels = (getattr(inner, attribute, None) for attribute in _MODEL_NAMES)
+        label = next((each for each in labels if each and isinstance(each, str)), "")
         kind = type(inner).__qualname__
-        self._label = f"{kind}:{label}" if isinstance(label, str) else kind
-        self.name = name or self._label
+        self._label = f"{kind}:{label}" if label else kind
+        self.name = name or (self._wrapped.name if self._wrapped else self._label)
 
     @cached_property
     def dimension(self) -> int:  # type: ignore[override] # asked of the model when it is needed
         """Numbers in one vector."""
-        return len(self.embed_query("dimension"))
+        return self._wrapped.dimension if self._wrapped else len(self.embed_query("dimension"))
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]
         """A fingerprint of class, model name and dimension."""
+        if self._wrapped:
+            return self._wrapped.fingerprint
         identity = f"{type(self.inner).__module__}.{self._label}/{self.dimension}"
         return hashlib.sha256(identity.encode()).hexdigest()
 

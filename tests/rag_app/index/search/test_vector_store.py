@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 
 from rag_app.errors import EmbeddingMismatchError, ModelError
 from rag_app.index.search.vector_store import FaissVectorStore
@@ -103,6 +103,41 @@ def test_any_langchain_embeddings_will_do(tmp_path):
 def test_our_own_embeddings_are_left_alone():
     ours = HashingEmbeddings()
     assert adapt(ours) is ours
+
+
+class Kept(Embeddings):
+    """Keeps vectors as LangChain's ``CacheBackedEmbeddings`` does."""
+
+    def __init__(self, model: Embeddings) -> None:
+        self.underlying_embeddings = model
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return self.underlying_embeddings.embed_documents(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.underlying_embeddings.embed_query(text)
+
+
+def test_embeddings_that_keep_vectors_are_those_that_make_them(vectors: FaissVectorStore):
+    found = vectors.similarity_search("静夜思", 1)
+    assert (
+        FaissVectorStore(vectors.store, Kept(Kept(HashingEmbeddings()))).similarity_search(
+            "静夜思", 1
+        )
+        == found
+    )
+    for other in (HashingEmbeddings(salt="2"), DeterministicFakeEmbedding(size=64)):
+        with pytest.raises(EmbeddingMismatchError, match=adapt(other).name):
+            FaissVectorStore(vectors.store, Kept(other)).similarity_search("静夜思")
+
+
+def test_models_are_told_apart_by_what_their_packages_call_them():
+    class Hub(DeterministicFakeEmbedding):
+        model_id: str
+
+    one, other = (adapt(Hub(size=8, model_id=name)) for name in ("one", "other"))
+    assert one.name.endswith("Hub:one")
+    assert one.fingerprint != other.fingerprint
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), None])
