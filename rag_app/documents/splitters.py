@@ -75,7 +75,8 @@ class ChineseTextSplitter(TextSplitter):
         the text, ``text[start:end]`` is the chunk) and, where there are such, ``headings`` (the
         path of those above or at its start) and ``heading`` (the last of them), ``table_head``
         (the names of the columns of a table that it begins within), ``page`` (1-based) and
-        ``boxes`` (of the lines that are in it).
+        ``boxes`` (of the lines that are in it). What is a chunk itself is placed by its own
+        ``start``.
         """
         given = metadatas or [{} for _ in texts]
         return [
@@ -88,10 +89,12 @@ class ChineseTextSplitter(TextSplitter):
         boundaries = Boundaries(text)
         common = {name: value for name, value in metadata.items() if name not in _OF_TEXTS}
         boxes = _Boxes(metadata)
+        at = metadata.get("start")
+        at = at if isinstance(at, int) and metadata.get("end") == at + len(text) else 0
         for start, end in self._spans(boundaries):
-            own: dict[str, Any] = {"start": start, "end": end}
+            own: dict[str, Any] = {"start": at + start, "end": at + end}
             own |= _place(boundaries.structure, metadata, start)
-            own |= boxes.between(start, end)
+            own |= boxes.between(at + start, at + end)
             yield Document(page_content=text[start:end], metadata={**common, **own})
 
     def _spans(self, boundaries: Boundaries) -> Iterator[tuple[int, int]]:

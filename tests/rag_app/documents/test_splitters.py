@@ -68,6 +68,16 @@ def test_without_overlap_the_chunks_are_the_text(text: str, size: int) -> None:
 
 
 @given(TEXTS, SIZES)
+def test_chunks_of_chunks_stand_where_they_are_in_the_text(
+    text: str, sizes: tuple[int, int]
+) -> None:
+    parents = ChineseTextSplitter(40, 10).split_documents([Document(text)])
+    for chunk in ChineseTextSplitter(*sizes).split_documents(parents):
+        start, end = chunk.metadata["start"], chunk.metadata["end"]
+        assert text[start:end] == chunk.page_content
+
+
+@given(TEXTS, SIZES)
 def test_documents_say_where_their_chunks_are(text: str, sizes: tuple[int, int]) -> None:
     splitter = ChineseTextSplitter(*sizes)
     whole = Document(page_content=text, metadata={"source": "甲.txt", "page_starts": [0, 10, 20]})
