@@ -184,6 +184,13 @@ class Settings(BaseModel):
     max_upload_bytes: int = Field(default=2 * 2**30, ge=1)
     """All files in one request; each is held to ``max_file_bytes`` as well."""
 
+    @field_validator(
+        "index", "embedding", "reranker", "within", "llm", "lora", "tokenizer", mode="before"
+    )
+    @classmethod
+    def _path_as_text(cls, value: Any) -> Any:
+        return str(value.expanduser().absolute()) if isinstance(value, Path) else value
+
     @field_validator("index")
     @classmethod
     def _names_a_folder(cls, value: str) -> str:

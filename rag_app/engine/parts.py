@@ -43,7 +43,7 @@ class Parts:
         self,
         *,
         settings: Settings | None = None,
-        llm: "BaseChatModel | str | None" = None,
+        llm: "BaseChatModel | str | Path | None" = None,
         embeddings: "Embeddings | None" = None,
         retriever: "Retriever | None" = None,
         vector_store: "VectorStore | None" = None,
@@ -52,7 +52,7 @@ class Parts:
         prompts: "GivenPrompts" = None,
         **flags: Any,
     ) -> None:
-        if isinstance(llm, str):
+        if isinstance(llm, str | Path):
             flags["llm"], llm = llm, None
         if settings is not None and flags:
             raise SettingsError(f"give settings, or {', '.join(flags)}, not both")

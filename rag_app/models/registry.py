@@ -121,9 +121,9 @@ def read_ahead(spec: str) -> None:
 @overload
 def load_llm(spec: Settings) -> "BaseChatModel": ...
 @overload
-def load_llm(spec: str, **options: Any) -> "BaseChatModel": ...
+def load_llm(spec: str | Path, **options: Any) -> "BaseChatModel": ...
 @permitted(ModelError)
-def load_llm(spec: str | Settings, **options: Any) -> "BaseChatModel":
+def load_llm(spec: str | Path | Settings, **options: Any) -> "BaseChatModel":
     """Return a language model, ready to be asked.
 
     Its ``profile["max_input_tokens"]`` is the context window, its ``get_num_tokens`` counts with
@@ -210,7 +210,7 @@ def _load_provider(spec: str, settings: Settings) -> "BaseChatModel":
 
 @permitted(ModelError)
 def load_embeddings(
-    spec: str,
+    spec: str | Path,
     *,
     dtype: "EncoderDtype | None" = None,
     batch_size: int = DEFAULTS.embedding_batch,
@@ -237,6 +237,7 @@ def load_embeddings(
         >>> len(embeddings.embed_query("李白是怎样去世的？")) == embeddings.dimension
         True
     """
+    spec = str(spec)
     if spec.startswith(_SCHEMES):
         from rag_app.models.embeddings.openai import CompatibleEmbeddings
 

@@ -113,3 +113,9 @@ def test_a_seed_has_64_bits(seed: int) -> None:
 def test_the_name_of_an_index_is_text() -> None:
     with pytest.raises(SettingsError, match=r"^index: the name is not valid text"):
         load_settings(index="\udcff")
+
+
+def test_paths_are_names_too(home: Path) -> None:
+    settings = load_settings(index=Path("poets"), llm=Path("model.gguf"))
+    assert settings.index_folder == home / "poets"
+    assert settings.llm == str(home / "model.gguf")

@@ -23,7 +23,7 @@ TEXTS = ["李白病逝于当涂。", "洗衣机的保修期为三年", "a", "长
 
 @pytest.fixture(scope="module")
 def embeddings(tiny_embeddings: Path) -> SentenceTransformerEmbeddings:
-    loaded = load_embeddings(str(tiny_embeddings))
+    loaded = load_embeddings(tiny_embeddings)
     assert isinstance(loaded, SentenceTransformerEmbeddings)
     return loaded
 
