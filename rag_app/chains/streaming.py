@@ -254,22 +254,23 @@ class StepChain(Runnable[Input, Piece]):
         answer: Any = None
         while (step := _next(steps, answer)) is not _END:
             answer = None
+            told = _told(config, step)
             if isinstance(step, Call):
                 reply = _Reply(step)
                 with guarded(step.llm, [step.messages]) as [messages]:
                     if whole and _cached(step.llm):
-                        yield from reply.add(step.llm.invoke(messages, config))
+                        yield from reply.add(step.llm.invoke(messages, told))
                     else:
-                        for chunk in step.llm.stream(messages, config):
+                        for chunk in step.llm.stream(messages, told):
                             yield from reply.add(chunk)
                 yield from reply.close()
                 answer = reply.text.strip()
             elif isinstance(step, Batch):
                 with guarded(step.llm, step.prompts) as prompts:
-                    replies = step.llm.batch([*prompts], config)
+                    replies = step.llm.batch([*prompts], told)
                 answer = [answer_in(reply, step.llm) for reply in replies]
             elif isinstance(step, Invoke):
-                answer = step.runnable.invoke(step.input, config)
+                answer = step.runnable.invoke(step.input, told)
             else:
                 yield step
 
@@ -281,13 +282,14 @@ class StepChain(Runnable[Input, Piece]):
         # In a thread, since a step may count tokens, which for some models means asking them.
         while (step := await asyncio.to_thread(_next, steps, answer)) is not _END:
             answer = None
+            told = _told(config, step)
             if isinstance(step, Call):
                 reply = _Reply(step)
                 with guarded(step.llm, [step.messages]) as [messages]:
                     chunks = (
-                        _alone(step.llm.ainvoke(messages, config))
+                        _alone(step.llm.ainvoke(messages, told))
                         if whole and _cached(step.llm)
-                        else step.llm.astream(messages, config)
+                        else step.llm.astream(messages, told)
                     )
                     async for chunk in chunks:
                         for piece in reply.add(chunk):
@@ -297,10 +299,10 @@ class StepChain(Runnable[Input, Piece]):
                 answer = reply.text.strip()
             elif isinstance(step, Batch):
                 with guarded(step.llm, step.prompts) as prompts:
-                    replies = await step.llm.abatch([*prompts], config)
+                    replies = await step.llm.abatch([*prompts], told)
                 answer = [answer_in(reply, step.llm) for reply in replies]
             elif isinstance(step, Invoke):
-                answer = await step.runnable.ainvoke(step.input, config)
+                answer = await step.runnable.ainvoke(step.input, told)
             else:
                 yield step
 
@@ -320,6 +322,13 @@ def made_again(make: Callable[Made, Component]) -> Callable[Made, Component]:
 
 def _call(make: Callable[..., Result], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Result:
     return make(*args, **kwargs)
+
+
+def _told(config: RunnableConfig, step: Any) -> RunnableConfig:
+    """Return the config of a step, with LangGraph's tag where its tokens are not of the answer."""
+    if isinstance(step, Call) and step.piece:
+        return config
+    return {**config, "tags": [*config.get("tags", []), "nostream"]}
 
 
 def _refuse_options(options: Mapping[str, Any]) -> None:

@@ -92,6 +92,21 @@ def test_a_graph_keeps_messages_without_more(home: Path) -> None:
     assert last.additional_kwargs["rag"]["citations"][0]["headings"] == ["晚年"]
 
 
+async def test_a_graph_streams_the_tokens_of_the_answer_alone() -> None:
+    llm = JudgingChatModel(replies=["李白在哪年病逝？", "李白病逝于当涂。"], judgements=[4.0])
+    graph = StateGraph(MessagesState)
+    chain: Runnable[Any, Any] = rag_chain(FOUND, llm) | as_message(marks=True)
+    graph.add_node("ask", chain | (lambda message: {"messages": [message]}))
+    graph.add_edge(START, "ask")
+    asked: Any = {
+        "messages": [HumanMessage(QUESTION), AIMessage("在当涂。"), HumanMessage("哪年？")]
+    }
+    stream: Any = graph.compile().astream(asked, stream_mode="messages")
+    *tokens, whole = [message async for message, _ in stream]
+    assert "".join(token.text for token in tokens) == "李白病逝于当涂。"
+    assert whole.text == "李白病逝于当涂[1]。"
+
+
 def test_checkpoints_give_back_what_they_were_given() -> None:
     serializer = JsonPlusSerializer(allowed_msgpack_modules=CHECKPOINT_TYPES)
     answer = asking("李白病逝于当涂。").invoke(QUESTION)
