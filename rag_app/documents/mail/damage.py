@@ -11,7 +11,7 @@ _VALUE = re.compile(
     r"1\.0|[78]bit|quoted-printable|base64|(?:multipart|text|message)/[\w.-]+(?:;.*)?"
     r"|(?:attachment|inline)(?:;.*)?"
 )
-_CUT_VALUE = re.compile(r"\W*[\w/-]*\"?; ?(?:charset|boundary)=\S+")
+_CUT_VALUE = re.compile(r"\W*(?:\w[\w/-]*)?\"?; ?(?:charset|boundary)=\S+")
 _RUN = re.compile(r"\ufffd?[!-~][ -~]*")
 _FOLDED = re.compile(r"^(?:[A-Z]\w*-[\w-]+|Received): .*(?:\n[ \t]+\S.*)*", re.MULTILINE)
 """A header that mails alone have, with the lines that it goes on in."""
@@ -34,10 +34,10 @@ _STYLE = re.compile(r"^[\w.#, -]*\{.*|^[a-z-]+:[^\s;]+;\}?$|(?:\b\w{1,2}=\S+;\s*
 """Rules of the style of a page, and fields of a signature."""
 _TOKEN = re.compile(
     r"(?!.*(?:://|@))(?=.*\d)(?=.*[A-Za-z])(?:\S{24,}|[A-Za-z0-9+/=]{16,})"
-    r"|--\S{6,}|[-=_]+\S*\d\S*--|=\w{4}"
+    r"|--\S{6,}|[-=_](?=\S*\d)\S*--|=\w{4}"
 )
 """Codes and boundaries: long, without a space, with digits and letters."""
-_WORD = re.compile(r"(?<![!-~])(?![!-~]*(?:://|@|www\.))[!-~]{12,}")
+_WORD = re.compile(r"(?<![!-~])(?![!-~]*(?:://|@|www\.))[!-~]{16,}")
 _CODE = re.compile(r"[A-Za-z0-9+/]{8,}")
 _CHANGE = re.compile(r"[a-z](?=[^a-z])|[A-Z](?=[^A-Za-z])|\d(?=\D)|[+/](?=[^+/])")
 """Where one kind of character ends, as it does all the time in base64, and rarely in words."""
@@ -57,7 +57,7 @@ def without_marks(text: str) -> str:
     """Return the text of a damaged mail without what is left of headers, boundaries and codes."""
     text = _GLUED.sub("", _FOLDED.sub("", text))
     text = _RUN.sub(lambda run: "" if _is_mark(run[0]) else run[0], text)
-    return _WORD.sub(lambda word: "" if _is_code(word[0], 12, 3) else word[0], text)
+    return _WORD.sub(lambda word: "" if _is_code(word[0], 16, 3) else word[0], text)
 
 
 def _is_mark(run: str) -> bool:

@@ -30,7 +30,7 @@ _QUOTED_EQUALS = re.compile(rb"=3D|(?:=20)?=\r?\n|=20\r?\n")
 """The sign itself, as in the tags of a page, and lines that go on."""
 _FULL_LINE, _ODD_LINE = rb"M(?!.*  )[ -`]{60}\s*\n", rb"(?:(?:.{56,66}|[!-~]{20,130})\n)?"
 _UUENCODED = re.compile(
-    rb"^begin [0-7]{3,4} .*\n(?:[ -`]{1,62}\s*\n)+end[ \t\r]*$"
+    rb"^begin [0-7]{3,4} .*\n(?:[ -`]{1,62}[\t\r\n]*\n)+end[ \t\r]*$"
     rb"|^(?:begin [0-7]{3,4} .*\n|%(full)s)(?:%(odd)s%(full)s)+"
     rb"(?:[!-L](?:[ -`]{4}){1,15}\s*\n)?(?:`\s*\n)?(?:end$)?"
     % {b"full": _FULL_LINE, b"odd": _ODD_LINE},

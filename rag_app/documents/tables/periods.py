@@ -13,7 +13,7 @@ YEAR = re.compile(
 PERIOD = re.compile(
     r"(?:19|20)\d\d\s?[-/年]\s?\d{1,2}\s?(?:[-/月]\s?\d{1,2}\s?日?|月)?|(?:19|20)\d\d\.\d{1,2}\.\d{1,2}"
     r"|(?:(?:19|20)\d\d\s?年\s?)?\d{1,2}\s?月?\s?[-–—~至]\s?\d{1,2}\s?月"
-    r"|(?:19|20)\d\d\s?[-–—]\s?(?:19|20)\d\d\s?(?:年度?)?|\d{1,2}\s?[-–—]\s?\d{1,2}\s?[年岁]"
+    r"|(?:19|20)\d\d\s?[-–—]\s?(?:19|20)\d\d\s?(?:年度?)?|\d{1,2}\s?[-–—]\s?\d{1,2}\s?年"
 )
 """A date or span of months or years, as balance sheets have them over columns: two in a row."""
 DATE = re.compile(r"(?:(?:19|20)\d\d[-/年])?(\d{1,2})[-/月](\d{1,2})日?|((?:19|20)\d\d)年?")

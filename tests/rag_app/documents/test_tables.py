@@ -615,6 +615,11 @@ def test_labels_with_colons_and_spans_of_years_name_columns(head: list[str], fir
     assert next(table_lines([head, *rows])) == first
 
 
+def test_spans_of_ages_name_columns_of_texts() -> None:
+    rows = [["年龄", "0-3岁", "4-6岁"], ["活动", "爬行", "游戏"], ["玩具", "摇铃", "积木"]]
+    assert next(table_lines(rows)) == "年龄: 活动; 0-3岁: 爬行; 4-6岁: 游戏"
+
+
 def test_an_upper_name_that_ends_in_a_colon_stays_above_its_columns() -> None:
     head = [["地区：", "人数", "", "金额", ""], ["", "男", "女", "男", "女"]]
     assert next(table_lines([*head, ["常州", "1", "2", "3", "4"]])) == (

@@ -41,6 +41,11 @@ def test_lines_of_capitals_are_no_codes() -> None:
     assert read("\n".join(["Subject: a\n", *lines])).split("\n")[2:] == lines
 
 
+def test_a_beginning_of_codes_without_an_end_keeps_nobody_waiting() -> None:
+    lines = ["begin 644 a.gif", *["AGENDA FOR MONDAY "] * 60, "x"]
+    assert read("\n".join(["Subject: a\n", *lines])).split("\n")[2:] == lines
+
+
 @pytest.mark.parametrize(
     "piece",
     [f"--{_MARK[:25]}", f'{_MARK[20:]}--"', f"--{_MARK.replace('Next', 'Ngxt')}", _MARK[12:30]],
@@ -67,6 +72,7 @@ def test_a_damaged_boundary_shows_that_a_mail_is_damaged() -> None:
         ("aXBpdC4K", ""),
         ("We met forFp1pH99x6SgR2tY", "We met"),
         ("We met MacBookPro and iPhone", "We met MacBookPro and iPhone"),
+        ("Notified with id r4B0037M000000", "Notified with id r4B0037M000000"),
         ("https://a.example/view?id=Fp1pH99x6SgR2tY", "https://a.example/view?id=Fp1pH99x6SgR2tY"),
     ],
 )
