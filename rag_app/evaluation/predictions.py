@@ -136,7 +136,8 @@ def _outcomes(
         try:
             found[question.id] = Outcome.from_json(question, row)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            msg = f"{path}: the prediction of {question.id} can't be read ({error!r}); delete it"
+            reason = repr(error).splitlines()[0]
+            msg = f"{path}: the prediction of {question.id} can't be read ({reason}); delete it"
             raise DocumentError(msg) from error
     return found
 

@@ -258,6 +258,15 @@ def test_a_file_that_was_killed_at_its_beginning_begins_anew(tmp_path: Path) -> 
     assert found == {"1": OUTCOMES[2]}
 
 
+def test_a_prediction_that_can_t_be_read_is_said_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    answer = {"text": 5, "citations": [{}]}
+    row = {**OUTCOMES[2].to_json(), "answer": answer}
+    path.write_text(f'{{"run": {{}}}}\n{json.dumps(row)}\n', encoding="utf-8")
+    with pytest.raises(DocumentError, match=r"^.*of 1 can't be read \(.+\); delete it$"):
+        read_predictions(path, [ASKED])
+
+
 def test_a_question_that_can_t_be_asked_stops_no_other(tmp_path: Path) -> None:
     dataset = small_set()
     long = GoldQuestion("long", "长" * 9000, ("当涂",), "li_bai.txt")
