@@ -61,7 +61,7 @@ def watch(
         ),
     )
     following = _Following(app, paths, encoding, exclude)
-    for changed in _changes(paths, stop):
+    for changed in _changes(paths, following.roots, stop):
         report = following.update(changed)
         if report is not None:
             yield report
@@ -75,6 +75,7 @@ class _Following:
     ) -> None:
         self._app = app
         self._paths = paths
+        self.roots = [root_of(path) for path in paths]
         self._encoding = encoding
         self._exclude = exclude
         self._changed: set[Path] = set()
@@ -96,7 +97,11 @@ class _Following:
         found = search_sources(self._paths, self._exclude, may_be_gone=lambda _: True).files
         if not self._begun:
             present = found
-            gone = [path for path in self._gone(self._paths) if not self._is_empty(path)]
+            gone = [
+                path
+                for path, root in zip(self._paths, self.roots, strict=True)
+                if self._gone([path]) and not _is_empty(root, path)
+            ]
         else:
             present = [file for file in found if self._has_changed(file)]
             gone = self._gone([str(path) for path in self._changed if not is_there(path)])
@@ -107,7 +112,7 @@ class _Following:
                     [*map(str, present), *gone],
                     encoding=self._encoding,
                     prune=True,
-                    roots=[root_of(path) for path in self._paths],
+                    roots=self.roots,
                 )
             except DocumentError as error:  # a file that went while this was found out
                 _log.warning("%s", error)
@@ -121,17 +126,6 @@ class _Following:
         place = file.resolve()
         return not self._changed.isdisjoint((place, *place.parents))
 
-    def _is_empty(self, path: str) -> bool:
-        """Return whether the folder of a path is, as that of a disk that is not mounted."""
-        root = root_of(path)
-        if empty := not root.is_dir() or not any(root.iterdir()):
-            _log.warning(
-                "%s is empty; its documents stay in the index, unless you run: "
-                "rag-app index %s --prune",
-                *(root, path),
-            )
-        return empty
-
     def _gone(self, paths: Sequence[str]) -> list[str]:
         store = self._app.store
         if not store.exists():
@@ -139,27 +133,43 @@ class _Following:
         return [path for path in paths if gone_sources([path], [], store)]
 
 
-def _changes(paths: Sequence[str], stop: Event | None) -> Iterator[set[Path] | None]:
+def _is_empty(root: Path, path: str) -> bool:
+    """Return whether the folder of a path is, or is gone, as that of a disk that is not mounted."""
+    if empty := not root.is_dir() or not any(root.iterdir()):
+        _log.warning(
+            "%s is empty or gone; its documents stay in the index, unless you run: "
+            "rag-app index %s --prune",
+            *(root, path),
+        )
+    return empty
+
+
+def _changes(
+    paths: Sequence[str], roots: Sequence[Path], stop: Event | None
+) -> Iterator[set[Path] | None]:
     """Yield the paths that changed, an empty set every second in which none did.
 
     And None where any may have: at the beginning, and after a folder was replaced or came back.
     """
+    recursive = not all(Path(path).is_file() for path in paths)
     while not (stop and stop.is_set()):
-        places = _places(paths)
+        places = now = _places(roots)
         first = True
-        for changed in _events(paths, [root for root, place in places.items() if place], stop):
+        there = [root for root, place in places.items() if place]
+        for changed in _events(there, stop, recursive=recursive):
             yield None if first else changed
             first = False
-            if not changed and (now := _places(paths)) != places:
+            if not changed and now != places:
                 for root in [root for root in now if now[root] != places.get(root)]:
                     _log.warning("%s was replaced or is gone; it is followed anew", root)
                 break
+            now = _places(roots)  # what changed before this is yielded first
 
 
-def _places(paths: Sequence[str]) -> dict[Path, tuple[int, int] | None]:
+def _places(roots: Sequence[Path]) -> dict[Path, tuple[int, int] | None]:
     """Return the folders to be watched, each with what tells it from another of its name."""
     places: dict[Path, tuple[int, int] | None] = {}
-    for root in {root_of(path).resolve() for path in paths}:
+    for root in {root.resolve() for root in roots}:
         try:
             status = root.stat()
         except OSError:
@@ -169,11 +179,11 @@ def _places(paths: Sequence[str]) -> dict[Path, tuple[int, int] | None]:
     return places
 
 
-def _events(paths: Sequence[str], roots: Sequence[Path], stop: Event | None) -> Iterator[set[Path]]:
+def _events(roots: Sequence[Path], stop: Event | None, *, recursive: bool) -> Iterator[set[Path]]:
     import watchfiles
+    from watchfiles import Change
     from watchfiles._rust_notify import WatchfilesRustInternalError
 
-    recursive = not all(Path(path).is_file() for path in paths)
     # Where folders without permission are passed over, so is the system's limit.
     for ignoring in (False, True):
         try:
@@ -188,6 +198,8 @@ def _events(paths: Sequence[str], roots: Sequence[Path], stop: Event | None) -> 
                 ignore_permission_denied=ignoring,
             ):
                 yield {Path(path) for _, path in changes}
+                if any(kind == Change.deleted and Path(path) in roots for kind, path in changes):
+                    return
             return
         except (OSError, WatchfilesRustInternalError) as error:
             if isinstance(error, PermissionError) and not ignoring:

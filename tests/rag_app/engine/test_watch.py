@@ -2,10 +2,12 @@
 
 import errno
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import watchfiles
@@ -97,6 +99,49 @@ def test_a_folder_that_is_replaced_is_followed_anew(watching: Watching) -> None:
 
 
 @pytest.mark.slow
+def test_a_folder_that_is_made_again_is_followed_and_none_above_it(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[tuple[Path, ...]] = []
+    watch_files = watchfiles.watch
+
+    def noting(*roots: Path, **options: Any) -> Iterator[set[Any]]:
+        watched.append(roots)
+        return watch_files(*roots, **options)
+
+    monkeypatch.setattr(watchfiles, "watch", noting)
+    shutil.rmtree(watching.folder)
+    watching.until(lambda: watching.names() == [] and watched != [])
+    watching.folder.mkdir()  # its inode may be that of the one before
+    (watching.folder / "王维.txt").write_text("王维是诗人。", encoding="utf-8")
+    watching.until(lambda: watching.names() == ["王维.txt"])
+    assert {root for roots in watched for root in roots} <= {watching.folder.resolve()}
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_deleted_during_the_first_look_leaves_the_index(home: Path) -> None:
+    for name in (folders := [home / "甲", home / "乙"]):
+        name.mkdir()
+        (name / f"{name.name}.txt").write_text("李白是诗人。", encoding="utf-8")
+
+    class Deleting(HashingEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            if texts == ["…"]:  # the documents are indexed
+                shutil.rmtree(home / "乙", ignore_errors=True)
+            return super().embed_documents(texts)
+
+    stop = threading.Event()
+    timer = threading.Timer(30, stop.set)  # where nothing is ever reported
+    timer.start()
+    with RagApp(embeddings=Deleting()) as app:
+        reports = watch(app, [*map(str, folders)], stop=stop)
+        assert next(reports).added == 2
+        next(reports, None)
+        timer.cancel()
+        assert [Path(document.source).name for document in app.documents()] == ["甲.txt"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [errno.ENOSPC, errno.EMFILE])
 def test_a_limit_of_the_system_is_told(
     limit: int, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -150,7 +195,7 @@ def test_a_disk_that_is_not_mounted_yet_loses_no_document(
         app.index([str(folder)])
         file.rename(home / "别处.txt")
         assert next(watch(app, [str(folder)])).unchanged == 1
-    assert "盘 is empty; its documents stay" in caplog.text
+    assert "盘 is empty or gone; its documents stay" in caplog.text
 
 
 def test_what_is_not_there_can_not_be_watched(home: Path) -> None:
