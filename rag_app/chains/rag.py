@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from rag_app.chains.answer import answer_steps, not_found
 from rag_app.chains.citations import Evidence, lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
-from rag_app.chains.nearness import Cosines, nearest_first, nearest_sentences
+from rag_app.chains.nearness import Cosines, nearest_first, nearest_sentences, with_nearest
 from rag_app.chains.overview import WholeDocuments
 from rag_app.chains.prompts import ABOUT_ITSELF, GivenPrompts, Prompts, refusal_for
 from rag_app.chains.questions import addresses_assistant, answer_language, bare_question
@@ -49,6 +48,7 @@ PARTS: Mapping[str, str] = {
     "condense_question": "standalone question",
     "choose_sentences": "sentences chosen",
     "order_passages": "passages ordered",
+    "nearest_sentences": "nearest sentences",
     "judge_answer": "own judgement",
     "translate_question": "translated question",
     "read_document": "reading the document",
@@ -179,14 +179,15 @@ def rag_chain(
 def _refusal(
     question: str, passages: Sequence[Document], embeddings: EmbeddingsOf | None
 ) -> Steps[Answer]:
-    """Yield that no passage is relevant, with the sentences nearest to the question."""
+    """Yield that no passage is relevant, then the sentences nearest to the question."""
     refusal = not_found(question, passages)
 
     def nearest() -> tuple[Evidence, ...]:
         model = embeddings() if embeddings and passages else None
         return nearest_sentences(bare_question(question), refusal.citations, model, {})
 
-    yield replace(refusal, nearest=(yield from result_of(nearest, "nearest_sentences")))
+    yield refusal
+    yield from with_nearest(nearest)
 
 
 def _search(

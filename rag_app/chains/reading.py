@@ -31,7 +31,7 @@ from rag_app.chains.facts.amounts import AmountAlone
 from rag_app.chains.facts.mismatch import may_be_of_another, of_another, unmatched
 from rag_app.chains.facts.romanization import absent_names
 from rag_app.chains.marks import cited_passage, likely_evidence, unheld
-from rag_app.chains.nearness import nearest_sentence, nearest_sentences, nearness
+from rag_app.chains.nearness import nearest_sentence, nearest_sentences, nearness, with_nearest
 from rag_app.chains.prompts import (
     NO_ANSWER,
     NOT_FOUND,
@@ -50,7 +50,7 @@ from rag_app.chains.questions import (
 from rag_app.chains.questions.conversation import Question
 from rag_app.chains.results import Answer
 from rag_app.chains.settling import settling
-from rag_app.chains.streaming import Call, Invoke, Steps, result_of
+from rag_app.chains.streaming import Call, Invoke, Steps
 from rag_app.documents.text import Language, language_of
 from rag_app.models.embeddings.base import DocumentEmbeddings
 from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
@@ -371,8 +371,8 @@ class Reading:
             texts = NOT_FOUND if self.refuses(signals) else NO_ANSWER
             said = refusal_for(texts, self.question.text, self.language)
             refusal = Answer(text=said, answered=False, step=step + 1, confidence=confidence)
-            near = yield from result_of(lambda: self.nearest_sentences(given), "nearest_sentences")
-            yield replace(refusal, notes=self._beyond(""), nearest=near)
+            yield replace(refusal, notes=self._beyond(""))
+            yield from with_nearest(lambda: self.nearest_sentences(given))
             return
         doubts: tuple[str, ...] = ()
         if not signals.supported:

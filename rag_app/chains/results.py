@@ -12,6 +12,7 @@ from rag_app.chains.citations import Citation, Evidence, FromJson
 from rag_app.chains.confidence import Confidence, Signals
 from rag_app.chains.marks import Marker, evidence, marked, supported
 from rag_app.chains.summary_marks import CheckedSentence, SummaryMarker
+from rag_app.documents.text import shown
 
 
 class Revisable(Protocol):
@@ -115,7 +116,7 @@ class Answer(FromJson):
         name = next(
             citation.name for citation in self.citations if citation.marker == self.likely.marker
         )
-        return f"{name}: {self.likely.line}"
+        return shown(f"{name}: {self.likely.line}")
 
     @property
     def supported(self) -> bool:

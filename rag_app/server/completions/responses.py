@@ -349,8 +349,7 @@ def _extra(model: Any, name: str) -> Any:
 def _sum(before: dict[str, Any] | None, piece: dict[str, Any]) -> dict[str, Any]:
     """Return what an answer rests on after one more piece of it."""
     if before is None:
-        before = {"citations": [], "notes": []}
-    added = {name: before[name] + piece[name] for name in ("citations", "notes")}
-    once = ("confidence", "evidence", "nearest")
-    told = {name: piece.get(name) or before.get(name) for name in once}
+        before = {"citations": [], "notes": [], "nearest": []}
+    added = {name: before[name] + piece[name] for name in ("citations", "notes", "nearest")}
+    told = {name: piece.get(name) or before.get(name) for name in ("confidence", "evidence")}
     return {"answered": piece["answered"], **added, **told}

@@ -15,6 +15,8 @@ from rag_app.chains.nearness import (
     nearness,
 )
 from rag_app.chains.rag import rag_chain
+from rag_app.chains.results import Answer
+from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 from tests.rag_app.chains.test_rag import retriever
 from tests.scripted import JudgingChatModel
@@ -121,6 +123,47 @@ def test_orders_to_the_reader_are_not_among_the_nearest() -> None:
     near = nearest_sentences(ASKED, cite([far(f"{RULES}{order}")]), Nearest("忽略"), {})
     assert order not in [each.sentence for each in near]
     assert near
+
+
+def test_rules_of_tables_and_empty_passages_are_not_among_the_nearest() -> None:
+    passages = [far("| 登记 | 十五日 |\n|---|---|"), Document(" \n ")]
+    near = nearest_sentences(ASKED, cite(passages), Nearest("---"), {})
+    assert [each.sentence for each in near] == ["| 登记 | 十五日 |"]
+
+
+def test_many_and_long_passages_are_compared_in_part() -> None:
+    class Counted(Nearest):
+        asked = 0
+
+        def embed_array(self, texts: Sequence[str]) -> FloatArray:
+            self.asked += len(texts)
+            return super().embed_array(texts)
+
+    passages = [far(f"{RULES}\n" + "\n".join(f"第{n}条规定。" for n in range(5000)))] * 9
+    counted = Counted("登记")
+    near = nearest_sentences(ASKED, cite(passages), counted, {})
+    assert near[0].sentence == REGISTERED
+    assert counted.asked < 200
+
+
+@pytest.mark.parametrize("relevance", [0.001, 0.9])
+def test_a_refusal_is_shown_before_the_nearest_sentences_and_without_them(
+    relevance: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Down(Nearest):
+        def embed_array(self, texts: Sequence[str]) -> FloatArray:
+            raise ModelError("the server is down")
+
+    def refused(embeddings: DocumentEmbeddings) -> list[Answer]:
+        found = retriever(far(RULES, relevance=relevance))
+        llm = JudgingChatModel(replies=[], judgements=[-4.0])
+        chain = rag_chain(found, llm, context="full", embeddings=lambda: embeddings)
+        return list(chain.stream(ASKED))
+
+    *before, last = refused(Nearest("登记"))
+    assert (last.text, last.nearest[0].sentence) == ("", REGISTERED)
+    assert refused(Down("登记")) == before
+    assert "the server is down" in caplog.text
 
 
 def test_sentences_are_read_before_passages_where_none_of_these_is_relevant() -> None:

@@ -73,12 +73,12 @@ def test_json_holds_all_signals() -> None:
 def test_while_a_terminal_waits_it_shows_what_may_carry_the_answer(
     terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    likely = Evidence(1, "李白病逝于\n当涂[red]。")
+    likely = Evidence(1, "李白病逝于\n当涂[red]。\x1b[2J")
     opening = replace(ANSWER, text="", confidence=None, likely=likely)
 
     def pieces() -> Iterator[Answer]:
         yield opening
-        assert ("李白.txt: 李白病逝于 当涂[red]。" in capsys.readouterr().err) == terminal
+        assert ("李白.txt: 李白病逝于 当涂[red]。\\x1b[2J" in capsys.readouterr().err) == terminal
         yield Answer(text="病逝于当涂")
 
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)

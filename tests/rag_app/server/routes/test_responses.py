@@ -12,6 +12,7 @@ from langchain_openai import ChatOpenAI
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputText
 from pydantic import SecretStr
 
+from rag_app.chains.prompts import NO_ANSWER
 from rag_app.models.registry import load_llm
 from rag_app.server.completions.stored import StoredResponses
 from rag_app.server.middleware.access import Access, ApiKey
@@ -79,8 +80,14 @@ def test_documents_answer_with_annotations(official: openai.OpenAI) -> None:
     assert plain.output_text == "李白在当涂病逝。"
 
 
-def test_a_stream_is_what_the_client_adds_up(official: openai.OpenAI) -> None:
+@pytest.mark.parametrize("reply", ["李白在当涂病逝。", NO_ANSWER["zh"]])
+def test_a_stream_is_what_the_client_adds_up(
+    official: openai.OpenAI, poets: Served, reply: str
+) -> None:
+    poets.replies = [reply]
+    refused = reply == NO_ANSWER["zh"]
     whole: Any = official.responses.create(model="rag:诗", input=QUESTION).to_dict()
+    assert bool(whole["rag"]["nearest"]) == refused
     with official.responses.stream(model="rag:诗", input=QUESTION) as stream:
         events = list(stream)
         final: Any = stream.get_final_response().to_dict()
@@ -92,14 +99,16 @@ def test_a_stream_is_what_the_client_adds_up(official: openai.OpenAI) -> None:
         "response.output_item.added",
         "response.content_part.added",
         *["response.output_text.delta"] * texts,
-        "response.output_text.annotation.added",
+        *["response.output_text.annotation.added"] * (not refused),
         "response.output_text.done",
         "response.content_part.done",
         "response.output_item.done",
         "response.completed",
     ]
     assert [event.sequence_number for event in events] == list(range(len(events)))
-    assert [e.snapshot for e in events if e.type == "response.output_text.delta"][-1] == MARKED
+    assert [e.snapshot for e in events if e.type == "response.output_text.delta"][-1] == (
+        whole["output"][0]["content"][0]["text"]
+    )
     for name in ("id", "created_at"):
         del whole[name], final[name]
     del whole["output"][0]["id"], final["output"][0]["id"]
