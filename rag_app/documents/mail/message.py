@@ -62,7 +62,7 @@ _NAMED_BOUNDARY = re.compile(rb"boundary\s*=\s*\"?([^\s\";]{1,70})", re.IGNORECA
 _BOUNDARY_LINE = re.compile(rb"^--((?:-*_?=_)?\w[!-~]{0,68}?)(?:--)?\s*$", re.MULTILINE)
 _OF_ALL = ("From", "To", "Subject", "Date", "Received", "MIME-Version")
 """Headers of which each message has one."""
-_SURE_PIECE = re.compile(r"(?=.*\d)(?!.*\.[A-Za-z]{2}|.*0{5})(?:.*[A-Za-z_=]|\d+\Z)")
+_SURE_PIECE = re.compile(r"(?=.*\d)(?!.*\.[A-Za-z]{2}|.*0{5}).*[A-Za-z_=]")
 """One that is no date and of no name of a host."""
 _BOUNDARY = re.compile(r"^--\S{1,70}(?=\r?$)", re.MULTILINE)
 _FIELD_LINE = re.compile(rb"[^\r\n].*\n")

@@ -56,6 +56,12 @@ def test_pieces_of_a_boundary_are_no_text(piece: str) -> None:
     assert text.replace("\ufffd", "").split() == ["#", "a", MEETING, "周五停电。"]
 
 
+def test_a_number_that_a_boundary_holds_too_is_text() -> None:
+    mark, order = "----=_Part_0_1.1699999999123", "订单1699999999"
+    head = f'Subject: a\nContent-Type: multipart/mixed; boundary="{mark}"\n\n--{mark}\n\n'
+    assert read(f"{head}{MEETING}\n{order}\n").split() == ["#", "a", MEETING, order]
+
+
 def test_a_damaged_boundary_shows_that_a_mail_is_damaged() -> None:
     flipped = _MARK.replace("Next", "Ngxt")
     parts = f"--{_MARK}\n\n{MEETING}\n--{flipped}\nX-Mailer: a\nContent-Typo: b\n\n周五停电。\n"
