@@ -19,7 +19,7 @@ _PART = re.compile(
     r"MIME-V|Content-[TDIL]|-Version: 1|ion: 1\.0|\bCont[a-z]{0,3}-?$|Encod(?:ing?)?:"
     r"|(?:charset|boundary|filename|protocol) ?[=\"]|charsetutf|dary=|text/(?:plain|html)"
     r"|(?:multipart|message)/[a-z]{3}|ng: ?[78]bit|(?:printable|base64|rfc822)$"
-    r"|^=?\"?(?:u?t)?f-8\"?|=\?[\w-]+\?[BQbq]\?|\?[BQbq]\?\S+\?=|\?[^\s?]{4,}\?="
+    r"|^=?\"?(?:u?t)?f-8\"?|=\?[\w-]+\?[BQbq]\?|\?[BQbq]\?\S{1,200}\?=|\?[^\s?]{4,}\?="
     r"|multi-?part message|MIME-encapsulated|\bwith E?SMTPS?A? id \w|^\S*-I[Dd]: <"
     r"|^(?:for \S+; ?)?[A-Z][a-z]{2}, [^a-z]+[A-Z][a-z]{2} [\d: +-]+\([A-Z]{3,4}\)$"
     r"|^-----?(?:BEGIN|END) |^Version: \d|^From \S+@\S+ \w{3} "
@@ -30,7 +30,9 @@ _GLUED = re.compile(
     r"(?:Return-Path|Message-I[Dd]): ?<?[!-~]+|Received: (?:from|by) [ -~]*(?:\n[ \t]+\S.*)*"
 )
 """Headers behind what another one, or a line, is cut off at."""
-_STYLE = re.compile(r"^[\w.#, -]*\{.*|^[a-z-]+:[^\s;]+;\}?$|(?:\b\w{1,2}=\S+;\s*){2,}|^\w{0,4}>$")
+_STYLE = re.compile(
+    r"^[\w.#, -]*\{.*|^[a-z-]+:[^\s;]+;\}?$|(?:\b\w{1,2}=\S{1,400};\s*){2,}|^\w{0,4}>$"
+)
 """Rules of the style of a page, and fields of a signature."""
 _TOKEN = re.compile(
     r"(?!.*(?:://|@))(?=.*\d)(?=.*[A-Za-z])(?:\S{24,}|[A-Za-z0-9+/=]{16,})"
