@@ -3,6 +3,7 @@
 Apart from the settings, since a question that goes to the resident engine needs no more than this.
 """
 
+import errno
 import math
 import os
 import stat
@@ -49,11 +50,11 @@ def import_path() -> str:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether there is a file; true of one in a folder that may not be looked into."""
+    """Return whether there is a file; true where the folder or the disk does not let one look."""
     try:
         return path.exists()
-    except PermissionError:
-        return True
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
 
 
 @dataclass(frozen=True)
