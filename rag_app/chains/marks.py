@@ -273,7 +273,7 @@ def evidence(question: str, answer: str, citations: Sequence[Citation]) -> Evide
             held = set(document_terms(as_compared(match.group())).split())
             shares = (_share(wanted, held), _share(asked, held))
             if shares > best:
-                best, found = shares, _evidence(citation, match)
+                best, found = shares, quoted(citation, *match.span())
     return found
 
 
@@ -302,14 +302,16 @@ def likely_evidence(question: str, citations: Sequence[Citation]) -> Evidence | 
         for match in SENTENCE.finditer("" if citation.suspect else citation.text):
             share = _share(asked, set(document_terms(in_digits(match.group())).split()))
             if share > best:
-                best, found = share, _evidence(citation, match)
+                best, found = share, quoted(citation, *match.span())
     return found
 
 
-def _evidence(citation: Citation, match: re.Match[str]) -> Evidence:
-    place = None if citation.start is None else citation.start + match.start()
-    end = None if citation.start is None else citation.start + match.end()
-    return Evidence(citation.marker, match.group(), place, end)
+def quoted(citation: Citation, start: int, end: int) -> Evidence:
+    """Return a sentence of a passage, by its place in it, with that in the document if known."""
+    sentence = citation.text[start:end]
+    if citation.start is None:
+        return Evidence(citation.marker, sentence)
+    return Evidence(citation.marker, sentence, citation.start + start, citation.start + end)
 
 
 def _share(wanted: set[str], held: set[str]) -> float:

@@ -12,7 +12,7 @@ from operator import itemgetter
 from langchain_core.documents import Document
 
 from rag_app.chains.citations import Citation, Evidence
-from rag_app.chains.marks import SENTENCE
+from rag_app.chains.marks import SENTENCE, quoted
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Steps, result_of
 from rag_app.errors import RagAppError
@@ -56,8 +56,7 @@ def nearest_first(
         >>> nearest_first("怎么挂失？", [Document("先报失。")], None)
         ([Document(metadata={}, page_content='先报失。')], {})
     """
-    usual = USUAL_COSINES.get(embeddings.name) if embeddings else None
-    if embeddings is None or usual is None:
+    if embeddings is None or embeddings.name not in USUAL_COSINES:
         return passages, {}
     sentences = [sentence for passage in passages for sentence in _sentences(passage.page_content)]
     cosines = _cosines(question, sentences, embeddings)
@@ -121,7 +120,8 @@ def nearest_sentences(
         shown = citation.text_shown
         for sentence in _sentences(citation.text):
             if sentence in shown and any(map(str.isalnum, sentence)):
-                found.setdefault(sentence, _evidence(citation, sentence))
+                start = citation.text.index(sentence)
+                found.setdefault(sentence, quoted(citation, start, start + len(sentence)))
     compared = [*found] if known else [*found][:_COMPARED]
     cosines = _cosines(question, compared, embeddings, known)
     nearest = sorted(compared, key=lambda sentence: -cosines[sentence])[:NEAREST]
@@ -146,13 +146,6 @@ def with_nearest(nearest: Callable[[], tuple[Evidence, ...]]) -> Steps[Answer]:
 
     if near := (yield from result_of(found, "nearest_sentences")):
         yield Answer(nearest=near)
-
-
-def _evidence(citation: Citation, sentence: str) -> Evidence:
-    if citation.start is None:
-        return Evidence(citation.marker, sentence)
-    start = citation.start + citation.text.index(sentence)
-    return Evidence(citation.marker, sentence, start, start + len(sentence))
 
 
 def _cosines(

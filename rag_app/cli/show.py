@@ -133,9 +133,10 @@ def sources(answer: "Answer", *, context: bool) -> None:
     for citation in answer.citations:
         _console().print(_source_line(citation), style="dim" if not answer.answered else None)
         quoted = [evidence] if evidence else answer.nearest
-        for each in (each for each in quoted if each.marker == citation.marker):
-            sentence = each.sentence if evidence else each.line
-            _console().print(_escape(_line(f"    “{sentence}”")), style="italic")
+        for each in quoted:
+            if each.marker == citation.marker:
+                sentence = each.sentence if evidence else each.line
+                _console().print(_escape(_line(f"    “{sentence}”")), style="italic")
         if context or not (answer.answered or answer.nearest):
             _console().print(_escape(_passage(citation, whole=context)), style="dim")
 

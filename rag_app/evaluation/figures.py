@@ -89,10 +89,6 @@ def _answered(one: Outcome) -> bool:
     return _has_gold(one) and not one.refused and not one.error
 
 
-def _nearest(one: Outcome) -> list[str]:
-    return [near.sentence for near in one.answer.nearest]
-
-
 def _was_asked(one: Outcome) -> bool:
     return one.asked and not one.error
 
@@ -120,7 +116,9 @@ METRICS: tuple[Metric, ...] = (
            "of answerable questions"),
     Metric("refusal", "refused beside the answer",
            _where(lambda one: _has_gold(one) and not one.error and one.refused,
-                  lambda one: any(map(one.question.is_in, _nearest(one)))),
+                  lambda one: any(
+                      one.question.is_in(near.sentence) for near in one.answer.nearest
+                  )),
            "of those wrongly refused; a sentence shown with the refusal holds the answer"),
     Metric("refusal", "rightly refused", _where(_unanswerable, lambda one: one.refused),
            "of unanswerable questions"),

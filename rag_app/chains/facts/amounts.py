@@ -54,9 +54,10 @@ _ASKS_LENGTH = re.compile(
     "(?:[了过共]|历时|持续|长达)大?约?(?:(?:多少|几)(?:年|个?月|天|小时)|多久|多长时间)"
 )
 """What asks how long something took or lasted, which a date does not say."""
-_DATE = re.compile(
-    r"(?:(?<!\d)(?!\d\d00)(?:1[6-9]|20)\d\d年(?:\d+月)?(?:\d+[日号])?|\d+月\d+[日号])(?![前后内间多])"
+_ONE_DATE = re.compile(
+    r"\D*(?:(?!\d\d00)(?:1[6-9]|20)\d\d年(?:\d+月)?(?:\d+[日号])?|\d+月\d+[日号])(?![前后内间多])\D*"
 )
+"""A text whose only number is a date; a year of hundreds alone may be how long something was."""
 _ASKED_FOR = re.compile(r"多少|多久|多[长高大重远深宽快](?:时间)?|几(?![乎何])")
 _UNIT_ASKED = re.compile(rf"(?:[万亿]|个(?=小时|工作日))?(?:{UNITS}|人次|工作日)")
 _CLAUSES = re.compile("[，,；;：:]")
@@ -283,7 +284,7 @@ def other_unit(question: str, answer: str) -> frozenset[str]:
     """
     unit = asked_unit(question)
     said = fold(in_digits(answer))
-    if unit and _ASKS_LENGTH.search(question) and re.fullmatch(rf"\D*{_DATE.pattern}\D*", said):
+    if unit and _ASKS_LENGTH.search(question) and _ONE_DATE.fullmatch(said):
         return frozenset({unit})
     given = units_of(said).values()
     if unit is None or not given or any("" in units for units in given):

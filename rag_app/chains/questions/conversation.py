@@ -322,7 +322,6 @@ def _judged_together(
     confidence = min(told, key=lambda confidence: confidence.probability, default=None)
     if not answered:
         said = refusal_for(NOT_FOUND, question)
-        refusal = Answer(text=said, answered=False, notes=tuple(notes), confidence=confidence)
         markers = {_place(citation): citation.marker for citation in cited}
         nearest = (
             replace(near, marker=markers[_place(citation)])
@@ -331,7 +330,13 @@ def _judged_together(
             for citation in answer.citations
             if citation.marker == near.marker
         )
-        return replace(refusal, nearest=tuple(dict.fromkeys(nearest)))
+        return Answer(
+            text=said,
+            answered=False,
+            notes=tuple(notes),
+            confidence=confidence,
+            nearest=tuple(dict.fromkeys(nearest)),
+        )
     pairs = zip(parts, answers, strict=True)
     missing = [
         f"not found in the documents: {part}" for part, answer in pairs if not answer.answered
