@@ -39,10 +39,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
 
-_SMOOTHING = 1e-4
-"""Frequency of a piece that weighs half as much as a rare one."""
-_BATCH = 512
-"""Pieces embedded at once, and lost at most when interrupted."""
+_SMOOTHING = 1e-4  # frequency of a piece that weighs half as much as a rare one
+_BATCH = 512  # pieces embedded at once, and lost at most when interrupted
 
 Vectors = NDArray[np.float32]
 

@@ -30,15 +30,12 @@ from model_prep.output import sync
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
 
-_VERSION = 1
-"""Version of the graph; to be raised when what is written of the same folder changes."""
+_VERSION = 1  # version of the graph; to be raised when what is written of the same folder changes
 _WEIGHTS = "model.safetensors"
-_LARGEST_WEIGHT = 63
-"""The largest weight of seven bits."""
+_LARGEST_WEIGHT = 63  # the largest weight of seven bits
 _SAMPLE_BYTES = 2**20
 _OPSETS = {"": 20, "com.microsoft": 1}
-_IR_VERSION = 10
-"""The lowest with these opsets, which older ONNX Runtimes read too."""
+_IR_VERSION = 10  # the lowest with these opsets, which older ONNX Runtimes read too
 
 
 def supports(folder: Path) -> bool:

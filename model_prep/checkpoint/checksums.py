@@ -26,8 +26,7 @@ PUBLISHED: Mapping[str, Mapping[str, str]] = json.loads(
 
 The merged ``.pth`` files were written by PyTorch 1.13, whose zips differ from those of today.
 """
-_BUFFER_BYTES = 2**20
-"""Small enough to stay in the processor's cache between reading and hashing."""
+_BUFFER_BYTES = 2**20  # small enough to stay in the processor's cache between reading and hashing
 
 
 def file_digests(

@@ -41,8 +41,7 @@ _OF_OTHERS = {
 }
 """Files that tell whose weights a folder holds, and how they come into Hugging Face's format."""
 _POINTER = b"version https://git-lfs."
-_ZIP = b"PK"
-"""The beginning of what ``torch.save`` writes."""
+_ZIP = b"PK"  # the beginning of what ``torch.save`` writes
 _UNREADABLE_TYPES = re.compile("F4|F6_|F8|U16|U32|U64|C64")
 """Types of safetensors that only quantized models have, and others that no model here has."""
 

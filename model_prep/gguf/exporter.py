@@ -44,11 +44,9 @@ if TYPE_CHECKING:
     import torch
     from gguf import GGMLQuantizationType
 
-_BLOCK_WEIGHTS = 2**22
-"""Weights that are quantized together: 16 MB as float32."""
+_BLOCK_WEIGHTS = 2**22  # weights that are quantized together: 16 MB as float32
 _THREADS = os.cpu_count() or 1
-_HEADER_BYTES = 8 * 2**20
-"""More than keys, vocabulary and tensor table take."""
+_HEADER_BYTES = 8 * 2**20  # more than keys, vocabulary and tensor table take
 _REMEDY = "free some space, or write to another disk with --output"
 
 

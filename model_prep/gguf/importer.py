@@ -24,8 +24,7 @@ from model_prep.progress import Progress
 if TYPE_CHECKING:
     from gguf import GGUFReader, ReaderTensor
 
-_BLOCK_WEIGHTS = 2**24
-"""Weights that are computed together: 64 MB as float32."""
+_BLOCK_WEIGHTS = 2**24  # weights that are computed together: 64 MB as float32
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,7 @@ _NOT_LEGACY = (
     "does not: chats are split a little otherwise"
 )
 _MORE_SPECIAL = "additional_special_tokens"
-_ADDED_SCORE = -1000.0
-"""llama.cpp's of a token that no merge makes."""
+_ADDED_SCORE = -1000.0  # llama.cpp's of a token that no merge makes
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-_BLOCK_SIZE = 2**18
-"""Weights in a block: 1 MB of float32, which a core's cache holds."""
-_MIN_ROWS = 16
-"""One row would be multiplied by another kernel, whose sums may round otherwise."""
+_BLOCK_SIZE = 2**18  # weights in a block: 1 MB of float32, which a core's cache holds
+_MIN_ROWS = 16  # one row would be multiplied by another kernel, whose sums may round otherwise
 
 
 @dataclass(frozen=True)

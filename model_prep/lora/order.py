@@ -10,10 +10,8 @@ from pathlib import Path
 
 from model_prep.errors import MergeOrderError
 
-_PADDED_TO = 8
-"""Embeddings may be padded to a multiple of this, for speed; 32, 64 and 128 are such."""
-_PADDING = 1024
-"""More rows without an id than this are not for speed."""
+_PADDED_TO = 8  # embeddings may be padded to a multiple of this, for speed; 32, 64 and 128 are such
+_PADDING = 1024  # more rows without an id than this are not for speed
 _FAMILY = (32_000, 49_953, 49_954)
 """Pieces of LLaMA's, Chinese-LLaMA's and Chinese-Alpaca's tokenizers."""
 

@@ -40,8 +40,7 @@ MANIFEST = "merge.json"
 
 _CONV1D = {"gpt2", "openai-gpt", "imagegpt", "decision_transformer"}
 """Models that keep their matrices as in × out (transformers' ``Conv1D``)."""
-_BLOCK_ROWS = 4096
-"""Compared at once."""
+_BLOCK_ROWS = 4096  # compared at once
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,7 @@ _TURNS = (("role", "content"), ("from", "value"))
 _OF_OBJECTS = ("tools", "functions", "images", "image", "videos", "video", "audios", "audio")
 _OF_MESSAGES = ("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking")
 """What else objects and messages may carry: trained without it they would teach something else."""
-_LABELS = ("label", "kto_tag")
-"""True or false next to an answer: is it a good one?"""
+_LABELS = ("label", "kto_tag")  # true or false next to an answer: is it a good one?
 COLUMNS = {
     "prompt": (*QUESTION, *_INPUT, "content"), "query": _INPUT, "response": _ANSWER,
     "messages": LISTS, "system": _SYSTEM, "history": ("history",), "kto_tag": _LABELS,

@@ -25,21 +25,16 @@ _PACKED = {
 }  # fmt: skip
 """How files that data comes in begin, where they are not text."""
 _SHOWN = 20
-_ROWS = 256
-"""Rows of a Parquet file that are in memory at once; a row may be a whole book."""
-_STRAY = re.compile("[\ud800-\udfff]")
-"""What a byte that is not text is decoded to."""
+_ROWS = 256  # rows of a Parquet file that are in memory at once; a row may be a whole book
+_STRAY = re.compile("[\ud800-\udfff]")  # what a byte that is not text is decoded to
 _SPREAD = re.compile(r"\s*(?:\[|\{[ \t]*\n)")
 """How a file begins whose objects are not one in each line."""
-_FEW = 0.05
-"""Share of a file's bytes that may not be text."""
-_LOOKED_AT = 100_000
-"""Characters, or bytes, from which an encoding is detected."""
+_FEW = 0.05  # share of a file's bytes that may not be text
+_LOOKED_AT = 100_000  # characters, or bytes, from which an encoding is detected
 _KANA, _HANGUL = re.compile("[\u3041-\u30f6]"), re.compile("[\uac00-\ud7a3]")
 _FOREIGN = (("euc_jp", "euc_jp", _KANA, 0.3), ("euc_kr", "cp949", _HANGUL, 0.9))
 """Encodings whose bytes seem Chinese: one that shows it, one to decode by, letters, their share."""
-_CERTAIN = 20
-"""Letters from which on chance does not explain what they are."""
+_CERTAIN = 20  # letters from which on chance does not explain what they are
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from model_prep.training.model import load_trainable, model_options, tokenizer_o
 from model_prep.training.packing import PackedSequences
 from model_prep.training.settings import TrainingSettings
 
-_SHARE = 0.5
-"""Share of the speed of one large matrix product that a whole training step reaches."""
+_SHARE = 0.5  # share of the speed of one large matrix product that a whole training step reaches
 _ACTIVATIONS = 17
 """Numbers of the hidden size that a layer keeps for each token until the backward pass
 (Korthikanti et al. 2022, arXiv 2205.05198: 34 bytes at half precision), attention not counted."""

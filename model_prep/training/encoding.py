@@ -14,10 +14,8 @@ from model_prep.training.dataset_files import Problems, read_documents
 
 IGNORED = -100
 """Label of a token that is not learned: that of PyTorch's cross entropy."""
-_TOGETHER = 256
-"""Conversations that are tokenized by one call."""
-_STRETCH = 20_000
-"""Characters of plain text that are."""
+_TOGETHER = 256  # conversations that are tokenized by one call
+_STRETCH = 20_000  # characters of plain text that are
 
 Parts = list[tuple[str, bool | None]]
 """The text of a conversation, each part with whether it is learned.

@@ -29,8 +29,7 @@ BEST = "best"
 """Folder of the adapter with the lowest validation loss."""
 CHECKPOINT = "checkpoint-"
 TENSORBOARD = "tensorboard"
-_WRITTEN_LAST = "trainer_state.json"
-"""The last file of a checkpoint: one without it was cut off."""
+_WRITTEN_LAST = "trainer_state.json"  # the last file of a checkpoint: one without it was cut off
 _DECIDING = {
     "model", "adapter", *LORA, "max_length", "packing", "per_device_train_batch_size",
     "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type", "warmup_steps",

@@ -22,8 +22,7 @@ from model_prep.training.encoding import Sample
 if TYPE_CHECKING:
     import numpy as np
 
-_VERSION = 7
-"""Version of the encoding of data: a run with another one can't be continued."""
+_VERSION = 7  # version of the encoding of data: a run with another one can't be continued
 _FILE = "data.json"
 
 

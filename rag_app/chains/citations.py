@@ -15,8 +15,7 @@ _KINDS: dict[str, Any] = {
     "score": Real, "relevance": Real,
 }  # fmt: skip
 """The metadata that a citation takes over."""
-_LINE = 200
-"""Characters that are shown of a sentence."""
+_LINE = 200  # characters that are shown of a sentence
 _FORGED = re.compile(r"^[^\S\n]*\[\d{1,3}\][^\S\n]*", re.MULTILINE)
 """What looks like the number of another passage."""
 

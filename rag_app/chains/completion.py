@@ -56,12 +56,10 @@ _DENIES = re.compile(
     "|无(?![论线形])|免(?![疫税])|除外"
 )
 _REQUIRES = re.compile("必须|(?<![无不])须(?![知发])")
-_SAME_MATTER = 0.75
-"""Share of a question's terms above which a sentence says yes or no to it."""
+_SAME_MATTER = 0.75  # share of a question's terms above which a sentence says yes or no to it
 HELD = 40
 """Characters of an answer before which a part of a list or a clause may be put."""
-_LONGEST = 200
-"""Characters of a completed answer; what is longer is neither a list nor a clause."""
+_LONGEST = 200  # characters of a completed answer; what is longer is neither a list nor a clause
 
 
 def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:

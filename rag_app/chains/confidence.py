@@ -40,13 +40,11 @@ DENIED = 1.6
 question for yes or no: just enough for an answer that the sentence supports. Of ours, the model's
 no to whether they answer is often its no to the question."""
 
-_EVEN = 0.5
-"""Relevance below which passages probably do not answer, judging by their words."""
+_EVEN = 0.5  # relevance below which passages probably do not answer, judging by their words
 
 _YES = frozenset({"有", "是", "yes"})
 _NO = frozenset({"没有", "没", "无", "否", "不", "沒有", "沒", "無", "no"})
-_ALTERNATIVES = 20
-"""Tokens whose log probabilities are asked for; OpenAI's API gives no more."""
+_ALTERNATIVES = 20  # tokens whose log probabilities are asked for; OpenAI's API gives no more
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ SUPPORT = 0.6
 """Share of a sentence's terms that a passage must hold to be cited for the sentence."""
 _ENDS = "。！？；!?"
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[.,-][A-Za-z0-9]+)*|\s+|\S")
-_OPEN = re.compile("什[么麼]|[怎谁誰何哪几幾]|多[少久大长長高远遠]")
-"""Asks for more than yes or no."""
+_OPEN = re.compile("什[么麼]|[怎谁誰何哪几幾]|多[少久大长長高远遠]")  # asks for more than yes or no
 _INITIAL = r"(?<=\b[A-Zv]\.)(?<!°[CF]\.)(?<!\d [A-Z]\.)"
 _ABBREVIATED = rf"(?:{_INITIAL}|(?<=\b(?:St|Dr|Mr|Ms|vs)\.)|(?<=\bMrs\.))"
 """Behind a full stop that ends no sentence: of an initial, but not a unit as in 12 V, or of a word
@@ -27,8 +26,7 @@ SENTENCE = re.compile(
 )
 _FULL_STOP = re.compile(rf"\.(?!{_ABBREVIATED})$")
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
-_UNMARKED = re.compile(r"\s*\|")
-"""Lines of tables."""
+_UNMARKED = re.compile(r"\s*\|")  # lines of tables
 _FORMULA = re.compile(r"\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)|(?<![\w\\$])\$(?![\s\d])[^$]+\$")
 _FORMULA_BEGUN = re.compile(rf"(\$\$|\\\[)|\\\(|(?<![\w\\$])\$(?![\s\d$])[^${HAN}]*$", re.ASCII)
 """LaTeX, a display formula in the first group; ``$5`` is a price."""

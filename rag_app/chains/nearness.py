@@ -34,11 +34,9 @@ threshold by them, 10 of these by the sentence that answers (of four sentences 1
 33 near misses either way. Of 200 such questions about 48 public texts they hold the answer to 70 %
 (224 characters), the beginnings of four passages to 20 % (320 characters)."""
 
-_LEAST = 5
-"""Characters of a sentence; what is shorter is a heading's number or a mark of a list."""
+_LEAST = 5  # characters of a sentence; what is shorter is a heading's number or a mark of a list
 
-_LONGEST = 200
-"""Characters of a sentence that is quoted."""
+_LONGEST = 200  # characters of a sentence that is quoted
 
 _COMPARED = 128
 """Sentences of which the nearest are found, if it is not known how near they are. The default model

@@ -166,8 +166,7 @@ _WEAK = {
 _FLAGS = re.IGNORECASE | re.MULTILINE
 _STRONG_SIGN = re.compile("|".join(_STRONG.values()), _FLAGS)
 _WEAK_SIGNS = {kind: re.compile(pattern, _FLAGS) for kind, pattern in _WEAK.items()}
-_NEAR = 80
-"""Characters between two sentences whose weak signs count together, with those between."""
+_NEAR = 80  # characters between two sentences whose weak signs count together, with those between
 _ORDINARY = {"turn"}
 """Kinds that conversations and lists of questions have: they count only along with others."""
 _SENTENCE = re.compile(

@@ -35,8 +35,7 @@ the first 40, 14 of the second 48 do, and 2 of the second 40."""
 _NEARNESS = 40.0
 """What is added to a judgement for how much nearer than usual the sentence is, as a cosine."""
 
-_LEANING = 0.3
-"""Share of log P(yes) - log P(no) that is taken off: a model leans to yes."""
+_LEANING = 0.3  # share of log P(yes) - log P(no) that is taken off: a model leans to yes
 
 _YES = frozenset({"是", "有", "能", "可以", "对", "yes"})
 _NO = frozenset({"不是", "不", "否", "no"})

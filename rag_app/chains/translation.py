@@ -37,8 +37,7 @@ from rag_app.index.search.relevance import relevance_of
 UNTRANSLATED = "in the documents' words: its translation got numbers or names wrong"
 """The note of an answer that is left in another language than the question."""
 
-_LONGEST = 300
-"""Characters by which a translation may be longer than what it translates."""
+_LONGEST = 300  # characters by which a translation may be longer than what it translates
 _QUESTION_WORDS: Mapping[Language, Sequence[tuple[re.Pattern[str], str]]] = {
     "zh": [
         (re.compile(rf"\b(?:{asked})\b", re.IGNORECASE), word)
@@ -59,8 +58,7 @@ _QUESTION_WORDS: Mapping[Language, Sequence[tuple[re.Pattern[str], str]]] = {
     ],
 }  # fmt: skip
 """What asks in the other language; the first that is found counts."""
-_SEARCHES = 2
-"""Translations of one question that are searched for, at most."""
+_SEARCHES = 2  # translations of one question that are searched for, at most
 _LETTER = re.compile(r"[^\W\d_]")
 _ASKS_WHO = re.compile(r"\b(?:who|whom)\b", re.IGNORECASE)
 _SENTENCE = re.compile(r"[。！？；\n]\s*\S")
@@ -73,8 +71,7 @@ _BETWEEN = re.compile(
     "the|an?|to|in|on|at|of|for|from|by|with|and|you|it|that|this|as|one|before|after|been"
 )
 _ASKS_FOR = re.compile(r"\b(?:who|whom|whose|what|which|where|when|how)\b", re.IGNORECASE)
-_STEM = 5
-"""Letters that identify a word in any of its forms."""
+_STEM = 5  # letters that identify a word in any of its forms
 _LABEL = re.compile(
     r"^(?:问题|译文|中文|翻译|答案|question|translation|answer)\s*[:：]\s*", re.IGNORECASE
 )

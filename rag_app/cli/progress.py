@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
     from rag_app.index.indexing.report import IndexProgress, ProgressCallback
 
-_LINE_SECONDS = 10
-"""Between two lines where stderr is not a terminal."""
+_LINE_SECONDS = 10  # between two lines where stderr is not a terminal
 
 
 @contextmanager

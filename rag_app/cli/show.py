@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from rag_app.index.indexing.preview import IndexPreview
     from rag_app.index.indexing.report import Failure, IndexReport
 
-_MANY_STEPS = 3
-"""Steps of a summary from which it is said how long it will take."""
+_MANY_STEPS = 3  # steps of a summary from which it is said how long it will take
 
 
 @cache

@@ -10,8 +10,7 @@ import typer
 from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 
-_LOOK_SECONDS = 0.5
-"""Between two looks whether the resident engine is asked something."""
+_LOOK_SECONDS = 0.5  # between two looks whether the resident engine is asked something
 
 
 @options.with_settings("index", "store", "prompts", "cache_size", "llm", "threads")

@@ -55,12 +55,10 @@ _PIECE = regex.compile(
     r"|(?:\p{Regional_Indicator}{2}|[\u1100-\u115f]+[\u1160-\u11a7]*[\u11a8-\u11ff]*|[\s\S])"
     r"(?:[\p{M}\p{Emoji_Modifier}\u200c\u200d]|(?<=\u200d)\p{Extended_Pictographic})*"
 )
-_AHEAD = 64
-"""Characters beyond a limit in which a piece is followed; what is longer is not a word."""
+_AHEAD = 64  # characters beyond a limit in which a piece is followed; what is longer is not a word
 
 
-_HEAD = 300
-"""Characters of the head of a table that are kept with its first row."""
+_HEAD = 300  # characters of the head of a table that are kept with its first row
 
 
 class Boundaries:

@@ -31,25 +31,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _MOST_PIXELS = 200_000_000
-_SMALLEST = 40
-"""Pixels of a side below which a picture holds no lines."""
-_SKEWED = 0.006
-"""Radians by which lines may rise and still stand where a level line would."""
+_SMALLEST = 40  # pixels of a side below which a picture holds no lines
+_SKEWED = 0.006  # radians by which lines may rise and still stand where a level line would
 _TALL = 1.5
 """Height to width above which a line of several characters is written downwards, or turned."""
 _MOSTLY = 0.5
-_TURNED = 0.85
-"""Confidence above which a page is taken to be the right way up."""
-_SEARCHED = 1280
-"""Pixels of a side above which lines are looked for in a smaller copy."""
-_LOOKED_AT = 3
-"""Lines from which a page's orientation is found."""
-_UNSURE = 0.8
-"""Confidence below which a line is said to be uncertain."""
-_INK = 60
-"""Shades of grey, of 256, by which ink differs from paper."""
-_LEAST = 0.3
-"""Confidence below which a line is not one."""
+_TURNED = 0.85  # confidence above which a page is taken to be the right way up
+_SEARCHED = 1280  # pixels of a side above which lines are looked for in a smaller copy
+_LOOKED_AT = 3  # lines from which a page's orientation is found
+_UNSURE = 0.8  # confidence below which a line is said to be uncertain
+_INK = 60  # shades of grey, of 256, by which ink differs from paper
+_LEAST = 0.3  # confidence below which a line is not one
 _ZERO = re.compile(
     "(?<=[一二三四五六七八九十〇])[OoDQ0○]+(?=[一二三四五六七八九十〇年月日号])"
     "|(?<=[一二][〇一二三四五六七八九OoDQ0○。口])[OoDQ0○。口](?=[〇一二三四五六七八九OoDQ0○。口]年)"
@@ -57,8 +49,7 @@ _ZERO = re.compile(
     "|(?<=[一二][〇一二三四五六七八九OoDQ0○。口]{2})[OoDQ0○。口](?=年)"
 )
 _ONE_READER = Lock()
-_STORED_AS = 2
-"""Number of the form in which pictures that were read are kept."""
+_STORED_AS = 2  # number of the form in which pictures that were read are kept
 
 
 def is_available() -> bool:

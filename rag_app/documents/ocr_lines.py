@@ -8,8 +8,7 @@ from typing import NamedTuple
 from rag_app.documents.pdf.characters import Char, Space, upright
 from rag_app.documents.text import is_wide
 
-_ALIKE = 0.35
-"""Share by which lines differ in height though their text is of one size."""
+_ALIKE = 0.35  # share by which lines differ in height though their text is of one size
 _TALLER = 1.12
 _WIDER = 1.2
 """Height and width of its characters, in usual ones, above which a line is of larger text."""

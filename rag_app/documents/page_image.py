@@ -24,8 +24,7 @@ KINDS = frozenset({"pdf", "image"})
 """Formats that have pages which can be drawn."""
 SIDE = 1800
 """Pixels of the longer side of a picture, at most."""
-_DPI = 300
-"""Dots an inch, at most: a stamp is not drawn as large as a poster."""
+_DPI = 300  # dots an inch, at most: a stamp is not drawn as large as a poster
 
 Box = tuple[float, float, float, float]
 

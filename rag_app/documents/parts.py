@@ -19,8 +19,7 @@ MAX_PARTS = 1000
 MAX_BYTES = 512 * 2**20
 """Bytes of all parts of one file together."""
 _MOST_NOTES = 20
-_LEVEL = 10
-"""What each ``#`` adds to the level of a heading."""
+_LEVEL = 10  # what each ``#`` adds to the level of a heading
 
 ReadPart = Callable[[bytes, str], ExtractedText]
 """Reads what a file holds, by its content and name; raises DocumentError as for a file."""

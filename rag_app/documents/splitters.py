@@ -15,8 +15,7 @@ from rag_app.documents.structure import Structure
 from rag_app.settings import CHUNK_OVERLAP, CHUNK_SIZE
 
 _FILL = {BoundaryKind.HEADING: 0.3}
-_ENOUGH = 0.5
-"""Share of the size that a chunk has at least when it ends at a good place."""
+_ENOUGH = 0.5  # share of the size that a chunk has at least when it ends at a good place
 _SENTENCES = (BoundaryKind.PARAGRAPH, BoundaryKind.LINE, BoundaryKind.SENTENCE)
 _OF_TEXTS = {"page_starts", "pages_end", "boxes", "notes"}
 """Metadata of a whole text that its chunks don't repeat."""

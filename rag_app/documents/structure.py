@@ -17,8 +17,7 @@ _CHAPTER = re.compile(
     r"[^。！？；，]{0,40})"
 )
 _CHAPTER_LEVELS = {"部": 12, "编": 12, "集": 12, "卷": 13, "篇": 14, "章": 16, "回": 16, "幕": 16}
-_SECTION_LEVEL = 18
-"""Chapters stand below ``#`` (10) and above ``##`` (20)."""
+_SECTION_LEVEL = 18  # chapters stand below ``#`` (10) and above ``##`` (20)
 _NO_TITLE = re.compile(r"[-*+>]\s|.*(?:[|\t。；，,;]|\S {2,}\S)")
 """What is underlined and is not a heading: items of lists, sentences, rows of tables."""
 _BOLD_LENGTH = 30
@@ -34,14 +33,12 @@ _OF_A_PART = re.compile(
 )
 """What a part at the beginning of a document is called, which is not its title."""
 _DOCUMENT_LEVEL, _MARKED_LEVEL = 5, 10
-_TITLE_LENGTH = 120
-"""Characters of a heading that are kept."""
+_TITLE_LENGTH = 120  # characters of a heading that are kept
 _UNDERLINED_LENGTH = 60
 _RUN_LENGTH = 200
 """Characters of headings that are kept with the text below them: more are an outline."""
 _CELL = re.compile(r"(?<!\\)\|")
-_HEAD_LENGTH = 300
-"""Characters of the head of a table that are kept."""
+_HEAD_LENGTH = 300  # characters of the head of a table that are kept
 _TEXT = re.compile(r"\S")
 
 

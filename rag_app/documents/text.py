@@ -64,8 +64,7 @@ _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u
 _WORD = re.compile(r"[A-Za-z]+")
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 _LONG_WORD = re.compile(r"[A-Za-z]{2,}")
-_FEWEST_WORDS = 5
-"""Latin words of a passage in English; product names in a table are fewer."""
+_FEWEST_WORDS = 5  # Latin words of a passage in English; product names in a table are fewer
 _QUOTED = re.compile('《[^》]*》|“[^”]*”|「[^」]*」|"[^"]*"|[(（][^()（）]*[)）]')
 _QUESTION_WORDS = "who|whom|whose|what|when|where|which|why|how"
 _ENGLISH_QUESTION = re.compile(rf"\W*(?:{_QUESTION_WORDS})\b", re.IGNORECASE)

@@ -46,8 +46,7 @@ ENGINE_OPTIONS = tuple(
 """All other settings: an engine that was started with others can't be used."""
 
 _LOCAL = ("llamacpp", "huggingface")
-_CODE = (".py", ".toml", ".txt")
-"""Suffixes of the program's files: modules, wordings, prompts."""
+_CODE = (".py", ".toml", ".txt")  # suffixes of the program's files: modules, wordings, prompts
 
 
 def identity(settings: Settings) -> str:

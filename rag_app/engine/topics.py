@@ -10,11 +10,9 @@ from rag_app.documents.text import HAN, language_of
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.records import ChunkRecord
 
-_TRIED = 12
-"""Questions, of which some are suggested."""
+_TRIED = 12  # questions, of which some are suggested
 _DOCUMENTS = 20
-_PASSAGES = 40
-"""Passages of each document."""
+_PASSAGES = 40  # passages of each document
 _NUMERAL = r"[\d一二三四五六七八九十百]+"
 _NUMBER = re.compile(
     rf"^(?:第{_NUMERAL}[章节條条編编]|[(（]{_NUMERAL}[)）]|{_NUMERAL}(?:\.\d+)*[、.)）\s]"

@@ -32,14 +32,11 @@ Retrieve = Callable[[str], "Sequence[Document]"]
 
 READ_AHEAD = 20
 """Passages of an index that are read when nobody asks: some minutes' work on a laptop."""
-_HEAD = 60
-"""Characters by which a passage is known in the beginning of a prompt."""
-_BEGINNING = 600
-"""Characters of a prompt in which its first passage begins."""
+_HEAD = 60  # characters by which a passage is known in the beginning of a prompt
+_BEGINNING = 600  # characters of a prompt in which its first passage begins
 _CANDIDATES = 8
 """Passages that hold most words of a prompt; that which it begins with is among them."""
-_SECONDS = 0.1
-"""Between two looks whether to stop."""
+_SECONDS = 0.1  # between two looks whether to stop
 
 
 def warm(

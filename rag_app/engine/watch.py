@@ -16,8 +16,7 @@ from rag_app.surroundings import is_there
 if TYPE_CHECKING:
     from rag_app.index.indexing.report import IndexReport
 
-_GATHER_MS = 1000
-"""How long changes are gathered, so that a file that is being saved is read once."""
+_GATHER_MS = 1000  # how long changes are gathered, so that a file that is being saved is read once
 _WAKE_MS = 1000
 _log = logging.getLogger("rag_app.engine")
 

@@ -25,8 +25,7 @@ ACCEPTED = 0.05
 ODDS = 1.5
 """Questions with an answer to one that has none, as a user of his own documents may ask them."""
 _FOLDS = 10
-_PENALTY = 0.1
-"""Penalty on the square of a weight, halved."""
+_PENALTY = 0.1  # penalty on the square of a weight, halved
 _SIGNS = np.array([1, 1, -1, -1])
 """Signs of the weights; one that comes out otherwise is noise, and left out."""
 

@@ -13,8 +13,7 @@ from rag_app.evaluation.rows import Record, read_rows, read_text
 RGB_PASSAGES = 5
 """That a question of RGB gets where a share of noise is asked for, as in its paper (Chen et al.
 2024, arXiv 2309.01431)."""
-_MOST_WORDINGS = 8
-"""Wordings of an answer of several parts, each with its own wordings."""
+_MOST_WORDINGS = 8  # wordings of an answer of several parts, each with its own wordings
 
 
 def read_beir(folder: Path, split: str | None = None) -> Dataset:

@@ -16,8 +16,7 @@ RESAMPLES = 2000
 PERMUTATIONS = 10_000
 """Permutations of the paired test."""
 _PERCENTILES = (2.5, 97.5)
-_CELLS = 2**22
-"""Numbers held at a time."""
+_CELLS = 2**22  # numbers held at a time
 
 Floats = NDArray[np.float64]
 

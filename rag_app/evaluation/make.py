@@ -26,14 +26,12 @@ from rag_app.index.store.records import ChunkRecord
 if TYPE_CHECKING:
     from rag_app.engine.app import RagApp
 
-_SHORTEST = 30
-"""Characters of a passage that a question is made of."""
+_SHORTEST = 30  # characters of a passage that a question is made of
 _LONGEST_ANSWER = 60
 _TRIES = 5
 """Passages that are tried for each question wanted: some models write none that is usable."""
 _LONGEST_QUESTION = 200
-_DEPTH = 10
-"""Passages among which the question has to find its own."""
+_DEPTH = 10  # passages among which the question has to find its own
 
 _DRAFT = re.compile(
     r"(?:问题|question)\s*[:：]\s*(?P<question>.+?)\s*\n+\s*(?:答案|answer)\s*[:：]\s*(?P<answer>.+)",
@@ -43,8 +41,7 @@ _POINTS_AT_TEXT = re.compile(
     r"资料|(本|上|该|此)文|文中|(这|本)(段|篇)|passage|(the|this) (text|document)", re.IGNORECASE
 )
 _LABEL = re.compile(r"^(?:问题|question)\s*[:：]\s*", re.IGNORECASE)
-_AROUND = " \t\"'“”‘’「」。.；;"
-"""What may be around an answer that is copied from a passage."""
+_AROUND = " \t\"'“”‘’「」。.；;"  # what may be around an answer that is copied from a passage
 
 
 @dataclass

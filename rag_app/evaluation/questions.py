@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 from rag_app.evaluation.metrics import contains
 
-_LONGEST_NAME = 100
-"""Characters of a passage's file name; longer ids are hashed."""
+_LONGEST_NAME = 100  # characters of a passage's file name; longer ids are hashed
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,8 @@ from rag_app.evaluation.outcomes import FAILURES, Outcome, OutcomeKind
 from rag_app.evaluation.plots import curve, histogram, risk_coverage, roc
 from rag_app.evaluation.rows import unwritable
 
-_MOST_CASES = 200
-"""Cases of one kind that are shown."""
-_LONGEST = 1500
-"""Characters of a passage that are shown."""
+_MOST_CASES = 200  # cases of one kind that are shown
+_LONGEST = 1500  # characters of a passage that are shown
 
 _EXPLAINED: Mapping[OutcomeKind, str] = {
     "not retrieved": "No relevant document was found, nor the answer in another one.",

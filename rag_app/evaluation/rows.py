@@ -9,8 +9,7 @@ from typing import Any
 
 from rag_app.errors import DocumentError
 
-_LISTS = ("questions", "examples", "items")
-"""What an object may call the list of its questions."""
+_LISTS = ("questions", "examples", "items")  # what an object may call the list of its questions
 
 Record = Mapping[str, Any]
 

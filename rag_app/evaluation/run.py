@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 DEPTH = 30
 """Passages that are retrieved for the ranks."""
-_NAMES_KEPT = 10
-"""Names of retrieved documents in an outcome."""
+_NAMES_KEPT = 10  # names of retrieved documents in an outcome
 _DECISIVE = (
     "retriever", "k", "within", "threshold", "llm", "llm_name", "context_length", "quantize",
     "temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens", "answer_chain",

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from rag_app.engine.app import RagApp
     from rag_app.index.indexing.report import ProgressCallback
 
-_DONE = "complete"
-"""File that says that all passages are indexed."""
+_DONE = "complete"  # file that says that all passages are indexed
 
 
 def over_passages(

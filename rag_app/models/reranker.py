@@ -18,8 +18,7 @@ from rag_app.errors import ModelError
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
-_BATCH = 8
-"""Pairs that are read at once."""
+_BATCH = 8  # pairs that are read at once
 
 
 class CrossEncoderReranker(BaseDocumentCompressor):

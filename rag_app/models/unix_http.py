@@ -9,8 +9,7 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
-_OTHERS = 0o177
-"""What is taken from the mode of a socket that is its user's alone."""
+_OTHERS = 0o177  # what is taken from the mode of a socket that is its user's alone
 
 
 def available() -> bool:

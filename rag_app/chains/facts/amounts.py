@@ -73,8 +73,7 @@ _BETWEEN = frozenset("的了是为有在到应要需须会可以共达大约近�
 _MODIFIERS = ("不超过", "超过", "至少", "最多", "大约", "约", "近", "每", "前", "仅")
 """What belongs to the number, unless the question says it."""
 _END = "。"
-_LONGER = re.compile("[。！？；\n|`]")
-"""What no amount alone has in it."""
+_LONGER = re.compile("[。！？；\n|`]")  # what no amount alone has in it
 
 
 class AmountAlone:

@@ -97,13 +97,11 @@ _IN_WORDS = re.compile(
     re.IGNORECASE,
 )
 _IN_FIGURES = re.compile(rf"(\d+(?:\.\d+)?)(?![\d.]*s\b)(?:\s?({_SCALE}\b|[千万亿]))?")
-_AT_ALL = re.compile(f"[{DIGITS}]+|半")
-"""Chinese numerals wherever they are, as in 三分之一."""
+_AT_ALL = re.compile(f"[{DIGITS}]+|半")  # Chinese numerals wherever they are, as in 三分之一
 _LASTS = re.compile(r"how (?:long|many|old|often|much)|what (?:share|percentage)", re.IGNORECASE)
 """Questions whose answer in years is not a date."""
 _MILLION, _BILLION = 10**6, 10**9
-_ENORMOUS = 10**18
-"""From here on a number is more likely none."""
+_ENORMOUS = 10**18  # from here on a number is more likely none
 
 
 def amount_in_english(amount: str, question: str) -> str | None:

@@ -20,8 +20,7 @@ _NO_NAME = re.compile(
     "[我你您他她它这那本该此其哪谁何什为是有在从于对按除如怎几多当由被把将与和及或了着还最每各某请若会以的]"
 )
 """Characters of words that a question begins with where that is not a name."""
-_WHOLE = 3
-"""Characters of the longest name that a question is taken to begin with."""
+_WHOLE = 3  # characters of the longest name that a question is taken to begin with
 _NO_BEGINNING = re.compile(
     "[一二三四五六七八九十第比简依据全现目开始共吃搭签设研负能帮反靠拿往逛爬跑想坐叫刚去给买]|连上|中国|世界|国际|人类|影响"
     "|普通|一般|任何|所有|部分|其他|大型|小型"
@@ -31,8 +30,7 @@ _NO_OTHER = re.compile(
     rf"{_NO_NAME.pattern}|[{DIGITS}等所种项座条家名位只个最更很又也都不没无成系们]"
 )
 """Characters that no name has before the word of a question's subject, as in 最大潮差."""
-_MOSTLY = 0.6
-"""Share of what is before a word that is one name where a text is about that."""
+_MOSTLY = 0.6  # share of what is before a word that is one name where a text is about that
 _NO_SUBJECT = re.compile(
     "毕业|期间|时期|时候|出生|去世|逝世|担任|出任|结婚|生前|死后|发生|开始|分布|生存|出现|位于|管理"
 )

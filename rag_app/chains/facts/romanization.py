@@ -13,8 +13,7 @@ from rag_app.documents.text import HAN, HAN_CHARACTER
 
 _CAPITALIZED = re.compile(r"[A-Z][a-z]*(?:['’][a-z]{2,})?(?:[ -][A-Z][a-z]*(?:['’][a-z]{2,})?)*")
 _WORD = re.compile(r"[A-Z][a-z]*(?:['’][a-z]{2,})?")
-_LONGEST = 4
-"""Characters of a name, and words of one."""
+_LONGEST = 4  # characters of a name, and words of one
 _NO_NAME = re.compile("[的了是在有与及或]|[一二三四五六七八九十百千]{2}")
 _SURNAMES = (
     "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎"

@@ -15,14 +15,10 @@ from rag_app.index.store.records import ChunkRecord, DocumentRecord
 Quote = tuple[ChunkRecord, str]
 """A sentence, and the passage that it stands in."""
 
-_READ = 400
-"""Passages of a document that are looked at."""
-_EXCERPT = {"zh": 1_300, "en": 4_000}
-"""Characters that a summary is made of, besides headings."""
-_HEADINGS = 300
-"""Characters of the headings."""
-_LONGEST = 150
-"""Characters of a sentence that are quoted."""
+_READ = 400  # passages of a document that are looked at
+_EXCERPT = {"zh": 1_300, "en": 4_000}  # characters that a summary is made of, besides headings
+_HEADINGS = 300  # characters of the headings
+_LONGEST = 150  # characters of a sentence that are quoted
 _CLOSING_HEADING = re.compile(
     r"结论|結論|结语|总结|小结|结束语|\b(?:conclusions?|summary)\b", re.IGNORECASE
 )

@@ -29,16 +29,13 @@ LENGTH = {"zh": 100, "en": 60}
 """Characters, or words, that the model is asked for."""
 MOST_TOKENS = 200
 """Token limit of a summary: a small model may copy a text that it is to summarize."""
-_SHOWN = 10
-"""Documents of which an answer gives more than the name."""
-_NAMED = 50
-"""Documents that an answer names."""
+_SHOWN = 10  # documents of which an answer gives more than the name
+_NAMED = 50  # documents that an answer names
 _MADE = 3
 """Summaries that are made for one answer; until then the others are described by their headings."""
 _SEARCHED_NAMES = 20_000
 """Documents up to which a question may name one in part; with more that would take time."""
-_QUOTED = {"dates": 20, "conclusion": 3}
-"""Sentences of one document."""
+_QUOTED = {"dates": 20, "conclusion": 3}  # sentences of one document
 _WORDS: dict[str, dict[Language, str]] = {
     "count": {"zh": "共有 {count} 份文档。", "en": "There are {count} documents."},
     "named": {

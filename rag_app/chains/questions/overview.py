@@ -53,8 +53,7 @@ _VERSION = re.compile(
 _SUFFIXES = {"word": ".doc", "excel": ".xls", "powerpoint": ".ppt", "markdown": ".md"}
 """How those of a format begin that has another name."""
 _NAMED = {"zh": "这份文档", "en": "this document"}
-_SHORTEST = 2
-"""Characters of a name that a question may mean."""
+_SHORTEST = 2  # characters of a name that a question may mean
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,12 @@ _RARE_PRIVATE, _RARE_LOST = 3, 2
 _PRICE, _PRICE_IN_DAMAGED = 16.0, 10.0
 """Of a skipped byte, as a negative log-probability; two wrong characters cost more than right ones
 and it. It is less in text with bytes that are not characters."""
-_CUT = 4.0
-"""What a last byte costs less: files are cut in a character."""
+_CUT = 4.0  # what a last byte costs less: files are cut in a character
 _ASCII, _TURN, _TURN_TO_SIGN = 5.0, 3.0, 6.0
 """Price of a character of ASCII, and of a letter or sign of it behind one that is not."""
 _SIGNS = frozenset("@[\\]^_`{|}~")
 """Second halves of characters that hardly ever stand alone between Han."""
-_MOST_BYTES = 4_000_000
-"""Bytes of a text that are read so: each takes a few microseconds."""
+_MOST_BYTES = 4_000_000  # bytes of a text that are read so: each takes a few microseconds
 _SIZES = {"gb18030": (2, 4, 1), "gbk": (2, 1), "utf-16-le": (2,), "utf-16-be": (2,)}
 """Bytes of a character; those of Big5's family as of GBK."""
 _FOREIGN = "\u0370-\u04ff\u2500-\u257f\u3041-\u30fa"

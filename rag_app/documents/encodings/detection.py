@@ -46,16 +46,14 @@ _BOMS = (
 _WESTERN = frozenset({"cp1252", "iso-8859-1", "iso-8859-15", "us-ascii", "ascii", "latin1"})
 _LONG_RUN = re.compile(rb"[\x80-\xff]{6,}")
 """Bytes of another writing: Western words have a letter with a mark here and there."""
-_MOST_OF_A_RULE = 2
-"""Different bytes of a run that is a rule or a row of dots, in whatever writing."""
+_MOST_OF_A_RULE = 2  # different bytes of a run that is a rule or a row of dots, in whatever writing
 _CONTROL = re.compile(r"[\x00-\x06\x0e-\x19\x1c-\x1f\x7f]")
 _CONTROL_SHARE = 0.01
 _BINARY = re.compile(
     r"(?:[\x01-\x06\x0e-\x19\x1c-\x1f\x7f][^\x01-\x06\x0e-\x19\x1c-\x1f\x7f]{0,15}){12}"
 )
 """Many control characters near each other: a piece of a binary file amid the text."""
-_FEW = 4
-"""Control characters that any text may hold; the loader takes them out."""
+_FEW = 4  # control characters that any text may hold; the loader takes them out
 
 
 def decode(

@@ -64,8 +64,7 @@ _FOREIGN_WORD = re.compile(
 _RUN, _FEWEST, _FEWEST_BESIDE = re.compile(r"x(?:\.{0,3}x)*"), 4, 3
 """Unusual characters near each other, how many there are at least, and beside such a run."""
 _UNUSUAL_CHARACTER, _NO_HAN = re.compile(f"[{HAN}{_UNUSUAL}]"), re.compile(f"[{_UNUSUAL}]")
-_STRAYS_EACH = 3
-"""For each place at which bytes are lost."""
+_STRAYS_EACH = 3  # for each place at which bytes are lost
 _LOST_OR_ODD = re.compile("[\x80-\xff\ufffd]")
 _LINE, _ODD_LETTERS, _LOST_LETTERS = 40, 12, 5
 """Where a map is torn: of so many characters, so many are not ASCII, and so many are lost."""
@@ -76,8 +75,7 @@ _CROWD_NEAR, _CROWD_AROUND = 6.0, 8.0
 """Weight of odd characters within so many above which a piece is not writing."""
 _DAMAGED_AROUND, _LONE_NEAR = 6.0, 5.0
 """The same, of text known to be damaged, and of text with single letters of other scripts."""
-_MOST = 0.5
-"""Share of a text."""
+_MOST = 0.5  # share of a text
 
 
 @cache

@@ -7,8 +7,7 @@ import unicodedata
 from rag_app.documents.encodings.character_frequency import frequent, ordinary
 from rag_app.documents.text import HAN_CHARACTER
 
-_MOST_STRANGE = 0.02
-"""Share of characters that nobody writes which readable text may have."""
+_MOST_STRANGE = 0.02  # share of characters that nobody writes which readable text may have
 MOST_UNREADABLE = 0.3
 """Share of characters without a meaning above which a page's text can't be read."""
 _FEW_STRANGE = 3
@@ -28,10 +27,8 @@ _MOST_TURNS = 0.55
 """Share of letters followed by something of another class, or it by them, above which a text that
 has such bytes too is codes of two bytes each."""
 _SOME_HAN = 0.2
-_LEADER = re.compile(r"([.·…_\-–—=*])\1{3,}")
-"""What leads from a heading to its page, or is a rule."""
-_COMMON_LETTERS = frozenset("aeinorst")
-"""More than half of the letters in European languages."""
+_LEADER = re.compile(r"([.·…_\-–—=*])\1{3,}")  # what leads from a heading to its page, or is a rule
+_COMMON_LETTERS = frozenset("aeinorst")  # more than half of the letters in European languages
 
 
 def gibberish(text: str) -> bool:

@@ -15,14 +15,11 @@ from rag_app.documents.encodings.character_frequency import (
     ordinary_kanji,
 )
 
-_PLAIN = -7.0
-"""What text of ASCII alone is taken to have."""
+_PLAIN = -7.0  # what text of ASCII alone is taken to have
 SOME = 0.1
 """Share of characters from which on a text is said to be in Chinese at all."""
-_RANKED = 600
-"""How many of the frequent characters are in order."""
-_SAMPLE = 4000
-"""Non-ASCII characters that are judged."""
+_RANKED = 600  # how many of the frequent characters are in order
+_SAMPLE = 4000  # Non-ASCII characters that are judged
 PLAUSIBLE = -11.5
 """Mean log-probability of a character below which text isn't Chinese in that encoding.
 

@@ -11,8 +11,7 @@ from rag_app.errors import DocumentError
 Found = tuple[str, str]
 MIXED = "utf-8+gb18030"
 """The name of text of which some lines are in the one and some in the other."""
-_SIMPLIFIED = "iso2022_cn"
-"""The name of what Python has no codec for."""
+_SIMPLIFIED = "iso2022_cn"  # the name of what Python has no codec for
 _SEVEN_BIT = (
     (b"\x1b$)C", "iso2022_kr"),
     (b"\x1b$B", "iso2022_jp"),
@@ -22,8 +21,7 @@ _SEVEN_BIT = (
     (b"+", "utf-7"),
 )
 """Marks of the encodings that shift between ASCII and others (RFC 1557, 1468, 1843, 2152)."""
-_SHORT = 64
-"""Bytes in which all characters of another encoding may be UTF-8 by chance."""
+_SHORT = 64  # bytes in which all characters of another encoding may be UTF-8 by chance
 DAMAGE = 0.002
 """Share of characters that may be damaged (a file cut in a character, a bad sector)."""
 

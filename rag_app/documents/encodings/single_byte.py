@@ -26,16 +26,13 @@ _FREQUENT = {
     "THAI": frozenset("านรอกเงมยลวดทสตะปบคหแ่้ิีั์ไ"),
 }
 """The letters that make up four fifths of the text in a script; of Latin ones, those with marks."""
-_SIGNS = frozenset("’‘“”–—…«»„‚°§©®€£·•\xa0¿¡،؛؟")
-"""What stands between words."""
+_SIGNS = frozenset("’‘“”–—…«»„‚°§©®€£·•\xa0¿¡،؛؟")  # what stands between words
 _WORD = re.compile(r"(?:[^\W\d_]|[\u0e31-\u0e4e])+(?:['’][^\W\d_]+)*")
-_PRICE_OF_OTHERS = 1.0
-"""Log-odds against a script other than Latin, a character."""
+_PRICE_OF_OTHERS = 1.0  # log-odds against a script other than Latin, a character
 _FREQUENT_LETTER, _LETTER, _SIGN = -2.5, -5.0, -5.0
 _WRONG = -9.0
 """Log-probability of a sign within a word, a capital after a small letter, another script."""
-_PLAUSIBLE = -4.6
-"""Mean log-probability above which a reading is believed."""
+_PLAUSIBLE = -4.6  # mean log-probability above which a reading is believed
 _SAMPLE = 4000
 
 

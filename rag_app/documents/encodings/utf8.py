@@ -17,8 +17,7 @@ HEAD = 100_000
 """Bytes looked at where the whole would take long."""
 _NAMES = frozenset({"utf-8", "utf8"})
 _LETTER = re.compile("[A-Za-z]")
-_CERTAIN = 4
-"""Characters of UTF-8 to each damaged one that no other encoding has by chance."""
+_CERTAIN = 4  # characters of UTF-8 to each damaged one that no other encoding has by chance
 LOST = 10.0
 """Log-odds against a place at which bytes of UTF-8 are lost."""
 _DAMAGE_OF_UTF8 = 0.02

@@ -43,10 +43,8 @@ _SILENT = {
 """Types of parts that say nothing to a reader."""
 _SEALED = {"application/pkcs7-mime", "application/x-pkcs7-mime"}
 _SEALED_FILE = re.compile(r"(.+\.\w{1,5})\.p7m", re.IGNORECASE)
-_SHIFTED = {"utf-7", "hz-gb-2312"}
-"""Charsets whose text is ASCII to whoever does not know of them."""
-_START = 40
-"""Bytes, of a header, which is mostly ASCII."""
+_SHIFTED = {"utf-7", "hz-gb-2312"}  # charsets whose text is ASCII to whoever does not know of them
+_START = 40  # bytes, of a header, which is mostly ASCII
 _OF_TRANSPORT = re.compile(
     r"(?:(?:^|(?<=\ufffd))(?:Received|Received-SPF|Return-Path|Delivered-To|DKIM-Signature|X-[\w-]+"
     r"|ARC-[\w-]+|Authentication-Results|DomainKey-Signature|Mailing-List|Reply-To|In-Reply-To"
@@ -66,8 +64,7 @@ _SURE_PIECE = re.compile(r"(?=.*\d)(?!.*\.[A-Za-z]{2}|.*0{5}).*[A-Za-z_=]")
 """One that is no date and of no name of a host."""
 _BOUNDARY = re.compile(r"^--\S{1,70}(?=\r?$)", re.MULTILINE)
 _FIELD_LINE = re.compile(rb"[^\r\n].*\n")
-_WHOLE_FIELD = re.compile(rb"From |[!-9;-~]*:|[ \t]")
-"""As Python's parser knows them."""
+_WHOLE_FIELD = re.compile(rb"From |[!-9;-~]*:|[ \t]")  # as Python's parser knows them
 _DAMAGED_FIELD = re.compile(rb"(?![!-9;-~]*:|[ \t])[^ :\n]{1,60}: .*\n(?=[A-Za-z-]+: |\r?\n)")
 _TYPE_NAME = re.compile(r"\s*[\w.+-]+/[\w.+-]+\s*(?:;|\Z)")
 _ELEMENT = "(?:p|div|td|tr|span|body|html)"
@@ -86,8 +83,7 @@ _FOLDED_BOUNDARY = re.compile(
     rb"boundary=\"[^\"\r\n]{1,70}\r?\n[ \t][^\"\r\n]{1,70}\"", re.IGNORECASE
 )
 _QUOTED, _SIGNATURE = re.compile(">+"), "-- "
-_MOST_NESTED = 20
-"""Parts in parts of one message."""
+_MOST_NESTED = 20  # parts in parts of one message
 
 
 def read_mail(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:

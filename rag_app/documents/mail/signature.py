@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_SIGNED = bytes.fromhex("2a864886f70d010702")
-"""Object identifier of signed data."""
+_SIGNED = bytes.fromhex("2a864886f70d010702")  # object identifier of signed data
 _OCTETS, _CONSTRUCTED, _INDEFINITE = 0x04, 0x20, 0x80
 _DEEPEST = 30
 

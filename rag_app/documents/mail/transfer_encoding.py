@@ -7,15 +7,12 @@ from collections import Counter
 
 TRANSFER_ENCODINGS = frozenset({"base64", "quoted-printable", "x-uuencode", "uuencode", "uue"})
 """What a header may name, and the parser then takes away."""
-_SHORTEST = 56
-"""Characters above which a line without a space is base64; mail writes 60 to 76."""
-_DAMAGED = 0.04
-"""Share of such a line, or of text of ASCII, that may be other characters."""
+_SHORTEST = 56  # characters above which a line without a space is base64; mail writes 60 to 76
+_DAMAGED = 0.04  # share of such a line, or of text of ASCII, that may be other characters
 _RUN = re.compile(rb"(?<![\w:/.-])[A-Za-z0-9+/]{%d,}={0,2}" % _SHORTEST)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]")
 _NO_BASE64 = re.compile(r"[^A-Za-z0-9+/=]|=[^=]")
-_REST = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]+={1,2}")
-"""What follows such a line."""
+_REST = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]+={1,2}")  # what follows such a line
 _QUOTED = re.compile(rb"(?:=[0-9A-Fa-f]{2}){3,}")
 _QUOTED_BYTES = re.compile(rb"(?:=[89A-Fa-f][0-9A-Fa-f]){2,}")
 """Characters other than ASCII, as quoted-printable has them."""

@@ -32,12 +32,9 @@ _COMPARISONS = {
     "=": operator.eq, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
 _FRACTION = re.compile(r"([#0?]\s+)?[#0?]+/([#0?]+|\d+)")
-_ENDS = re.compile("[.E]", re.IGNORECASE)
-"""What is in the last run of places only."""
-_TEXT = 3
-"""Where the section for text is."""
-_MOST_PARTS = 4
-"""Digits of a fraction's parts."""
+_ENDS = re.compile("[.E]", re.IGNORECASE)  # what is in the last run of places only
+_TEXT = 3  # where the section for text is
+_MOST_PARTS = 4  # digits of a fraction's parts
 
 
 def as_shown(value: object, number_format: str = "General") -> str:

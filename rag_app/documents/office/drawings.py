@@ -12,8 +12,7 @@ from rag_app.documents.office.package import Element, Package, tag, unescaped
 _SERIES = "{*}plotArea//{*}ser"  # codespell:ignore ser
 _FIELD = re.compile(r"\s*(?:\[[^\]]*\][\s,;]*)+")
 """What stands for a value or a name in a label, as Office writes it in its language."""
-_MOST_POINTS = 10_000
-"""Points of a chart, such as categories."""
+_MOST_POINTS = 10_000  # points of a chart, such as categories
 
 
 def shape_text(shape: Element) -> str:

@@ -26,27 +26,21 @@ if TYPE_CHECKING:
 _SUBJECT, _SENDER, _SENDER_ADDRESS, _TO, _CC = "0037", "0C1A", "5D01", "0E04", "0E03"
 _BODY, _HTML, _RTF = "1000", "1013", "1009"
 _CONTENT, _LONG_NAME, _SHORT_NAME = "3701", "3707", "3704"
-_CODE_PAGES = (0x3FFD0003, 0x3FDE0003)
-"""Of the message, and of the mail it was sent as."""
-_WESTERN = 1252
-"""The code page of Western languages, which programs name where they know none."""
-_SENT = (0x00390040, 0x0E060040)
-"""When it was submitted, when delivered: tags of properties."""
+_CODE_PAGES = (0x3FFD0003, 0x3FDE0003)  # of the message, and of the mail it was sent as
+_WESTERN = 1252  # the code page of Western languages, which programs name where they know none
+_SENT = (0x00390040, 0x0E060040)  # when it was submitted, when delivered: tags of properties
 _DICTIONARY = (
     rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript "
     rb"\fdecor MS Sans SerifSymbolArialTimes New RomanCourier{\colortbl\red0\green0\blue0"
     b"\r\n\\par \\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx"
 )
 """What compressed RTF refers to at its start (MS-OXRTFCP, 2.1.2.1)."""
-_WINDOW = 4096
-"""Bytes back to which compressed RTF refers."""
+_WINDOW = 4096  # bytes back to which compressed RTF refers
 _MOST_UNPACKED = 64 * 2**20
-_SECTOR = 512
-"""Bytes; a compound file is a whole number of them (MS-CFB, 2.2)."""
+_SECTOR = 512  # bytes; a compound file is a whole number of them (MS-CFB, 2.2)
 _MARKUP = re.compile(r"</?\w+:\w+|\w=?\"[^\"\n]{0,60}\"|[<>{}]|par\b")
 """What a body is full of whose parts are out of order."""
-_MOST_MARKUP = 0.15
-"""Share of a paragraph."""
+_MOST_MARKUP = 0.15  # share of a paragraph
 
 _DIRECTORY = "__substg1.0_".encode("utf-16-le")
 """How the entries of the file's directory begin, whose sectors hold no text."""

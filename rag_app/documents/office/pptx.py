@@ -56,8 +56,7 @@ _WITH_TEXT = tuple(
 _NO_RELATIONS = (
     b'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"/>'
 )
-_PLACEHOLDERS = 3
-"""Shapes that say what one looks like: itself, and those of its layout and master."""
+_PLACEHOLDERS = 3  # shapes that say what one looks like: itself, and those of its layout and master
 _AT_FOOT = frozenset({"dt", "ftr", "sldNum"})
 
 

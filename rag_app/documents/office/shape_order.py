@@ -5,13 +5,10 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, groupby
 from typing import Any, NamedTuple
 
-_ROW = 300_000
-"""English Metric Units (a third of an inch) within which shapes stand side by side."""
+_ROW = 300_000  # English Metric Units (a third of an inch) within which shapes stand side by side
 _NOWHERE = 1 << 40
-_FIGURE = re.compile(r"[-+¥$€￥]?\d[\d.,]*\s?\S{0,4}$")
-"""A number with its unit."""
-_TALLER = 1.5
-"""How much taller than its head a text is at least."""
+_FIGURE = re.compile(r"[-+¥$€￥]?\d[\d.,]*\s?\S{0,4}$")  # a number with its unit
+_TALLER = 1.5  # how much taller than its head a text is at least
 
 
 class _Placed(NamedTuple):

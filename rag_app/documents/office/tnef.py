@@ -16,12 +16,10 @@ _FILE, _FILE_NAME, _FILE_DATA, _FILE_PROPERTIES = 0x69002, 0x18010, 0x6800F, 0x6
 _FIXED = {2: 4, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 10: 4, 11: 4, 20: 8, 64: 8, 72: 16}
 """Bytes of the properties that are of one size, by their type; smaller ones are filled up."""
 _UNICODE, _OBJECT, _SEVERAL = 0x1F, 0x0D, 0x1000
-_NAMED = 0x8000
-"""Properties from here on carry a name."""
+_NAMED = 0x8000  # properties from here on carry a name
 _HEAD, _ATTRIBUTE = 6, 9
 """Bytes in front of all attributes and of each."""
-_INTERFACE = 16
-"""Bytes in front of an object."""
+_INTERFACE = 16  # bytes in front of an object
 
 Properties = dict[int, tuple[int, bytes]]
 """Type and first value, by identifier."""

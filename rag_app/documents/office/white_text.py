@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 _FILLS = tuple(f"{{*}}{kind}Fill" for kind in ("solid", "grad", "blip", "patt", "grp"))
 _SHAPES = tuple(map(tag, ("p:sp", "p:grpSp", "p:pic", "p:graphicFrame")))
 _WHITE = re.compile("f{6}", re.IGNORECASE)
-_LIGHT = frozenset({"bg1", "lt1"})
-"""The colour of a page in a theme."""
+_LIGHT = frozenset({"bg1", "lt1"})  # the colour of a page in a theme
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom in English Metric Units."""

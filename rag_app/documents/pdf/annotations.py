@@ -14,16 +14,12 @@ from rag_app.documents.text import is_wide, remark
 _NAMES = "TEXT HIGHLIGHT UNDERLINE SQUIGGLY STRIKEOUT CARET INK SQUARE CIRCLE POLYGON POLYLINE LINE"
 _COMMENTING = {getattr(pdfium, f"FPDF_ANNOT_{name}") for name in _NAMES.split()}
 """Kinds of annotations that are comments."""
-_MOST = 5000
-"""Annotations of a page that are looked at."""
-_LONGEST = 20_000
-"""Bytes of one's text."""
+_MOST = 5000  # annotations of a page that are looked at
+_LONGEST = 20_000  # bytes of one's text
 _LARGEST, _SMALLEST = 12.0, 2.0
 """Sizes of the text in a field, in points."""
-_LEADING = 1.3
-"""Height of a line, in sizes of its text."""
-_PASSWORD = 1 << 13
-"""Flag of a field that shows nothing of its value (ISO 32000-1, table 228)."""
+_LEADING = 1.3  # height of a line, in sizes of its text
+_PASSWORD = 1 << 13  # flag of a field that shows nothing of its value (ISO 32000-1, table 228)
 
 
 class Written(NamedTuple):

@@ -9,8 +9,7 @@ from pypdfium2 import raw as pdfium
 from rag_app.documents.pdf.characters import PageCharacters
 from rag_app.documents.pdf.text_layer import page_characters
 
-_MOST_OBJECTS = 50_000
-"""Objects of a page; a plan of more is not taken apart."""
+_MOST_OBJECTS = 50_000  # objects of a page; a plan of more is not taken apart
 
 
 class Appearances:

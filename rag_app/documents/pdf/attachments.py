@@ -8,12 +8,9 @@ from pypdfium2 import raw as pdfium
 from rag_app.documents.pdf.annotations import wide_text
 from rag_app.documents.text import shown
 
-_MOST = 200
-"""Files of a document, and annotations of a page that are looked at."""
-_MOST_BYTES = 2**27
-"""Bytes of all files of a document together."""
-_NAMED = 20
-"""Files that a note names."""
+_MOST = 200  # files of a document, and annotations of a page that are looked at
+_MOST_BYTES = 2**27  # bytes of all files of a document together
+_NAMED = 20  # files that a note names
 
 
 class Attachments:

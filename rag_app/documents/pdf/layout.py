@@ -19,31 +19,22 @@ from rag_app.documents.pdf.tables.aligned_tables import (
 )
 from rag_app.documents.pdf.tables.ruled_tables import Table, ruled_tables
 
-_INDENTED = 3
-"""By how much, in sizes of the text, lines of a column may begin or end before others."""
+_INDENTED = 3  # by how much, in sizes of the text, lines of a column may begin or end before others
 _SIDEBAR_LINES, _SIDEBAR_TEXT = 5, 15
 """Lines of a sidebar and what is beside it at least, and characters of the longest of them."""
-_DEEPEST = 8
-"""Columns within columns."""
-_FIELDS = 0.8
-"""Share of lines that are labels with values from which they are a form's."""
-_SIDEBAR_PAGE = 0.6
-"""Share of what is on the page that stands in it and beside it at least."""
+_DEEPEST = 8  # columns within columns
+_FIELDS = 0.8  # share of lines that are labels with values from which they are a form's
+_SIDEBAR_PAGE = 0.6  # share of what is on the page that stands in it and beside it at least
 _TABLE_COLUMNS = 3
 """Columns of a table; lines of a sidebar and of the text beside it may happen to be rows of two."""
-_NAMES_APART = 2.0
-"""Sizes between names that stand beside lines."""
-_LEVEL = 0.5
-"""Share of the lines of a sidebar that may stand as high as one beside it."""
+_NAMES_APART = 2.0  # sizes between names that stand beside lines
+_LEVEL = 0.5  # share of the lines of a sidebar that may stand as high as one beside it
 
 AreColumns = Callable[[Sequence[Fragment | Table], Sequence[Fragment | Table]], bool]
 """Returns whether what is on the left and on the right of a gutter are columns."""
-_WIDE = 1.15
-"""Width of the text, in heights, from which it may be that of two pages."""
-_MIDDLE = (0.4, 0.6)
-"""Share of the width within which the space between the pages lies."""
-_SPACE = 0.04
-"""The width of that space, as a share of the whole."""
+_WIDE = 1.15  # width of the text, in heights, from which it may be that of two pages
+_MIDDLE = (0.4, 0.6)  # share of the width within which the space between the pages lies
+_SPACE = 0.04  # the width of that space, as a share of the whole
 _LINES, _LENGTH = 5, 8
 """Lines of each page at least, and the mean of their characters."""
 

@@ -11,32 +11,23 @@ from rag_app.documents.pdf.bidi import is_mark, is_rtl, logical_order
 from rag_app.documents.pdf.characters import HYPHEN, Char, Space
 from rag_app.documents.text import is_wide, superscript
 
-_BREAK = 1.0
-"""Gap, in sizes of the text, at which a line may be two: columns, or cells of a table."""
-_SAME_LINE = 0.5
-"""Share of the lower height by which two things of one line overlap."""
-_BESIDE = 0.35
-"""The same of what is set smaller, as exponents and indices are."""
+_BREAK = 1.0  # gap, in sizes of the text, at which a line may be two: columns, or cells of a table
+_SAME_LINE = 0.5  # share of the lower height by which two things of one line overlap
+_BESIDE = 0.35  # the same of what is set smaller, as exponents and indices are
 _SMALLER = 0.85
-_RAISED = 0.25
-"""Sizes by which an exponent stands above the line."""
+_RAISED = 0.25  # sizes by which an exponent stands above the line
 _LITTLE, _HIGH = 0.95, 0.4
 """The same of one that is hardly smaller, but higher."""
-_WORD_GAP = 0.2
-"""Gap between Latin letters, in sizes of the text, that is a space."""
+_WORD_GAP = 0.2  # gap between Latin letters, in sizes of the text, that is a space
 _GUESSED_GAP = 0.05
 """The same where PDFium takes it for a space: letters that lean over it leave little."""
-_HAN_GAP = 0.8
-"""The same between Chinese characters, which have no spaces between them."""
+_HAN_GAP = 0.8  # the same between Chinese characters, which have no spaces between them
 _MIXED_GAP = 0.5
-_TRACKED = 0.12
-"""Gap above which Chinese characters are set apart for the looks of it."""
-_LETTERS = 4
-"""Letters beside others above which they may be set apart too."""
+_TRACKED = 0.12  # gap above which Chinese characters are set apart for the looks of it
+_LETTERS = 4  # letters beside others above which they may be set apart too
 _EVEN, _MOSTLY_EVEN = 0.06, 0.75
 """Sizes by which their gaps may differ, and the share of them that do not differ more."""
-_CHINESE = 0.3
-"""Share of a line that is Chinese above which numbers are broken where the line ends."""
+_CHINESE = 0.3  # share of a line that is Chinese above which numbers are broken where the line ends
 _ADDRESS = re.compile(f"[/@_\\d][\\w.-]*{HYPHEN}$")
 """A line's last word that is a piece of an address or a code, whose hyphens are its own."""
 _LABEL = re.compile(r"[^\W\d_][^:：，。；,;.!?\d]{1,11}[:：]")

@@ -12,8 +12,7 @@ NARROW_LINES = 8
 """Lines one below the other that leave the space free at least."""
 _MOST_GUTTERS = 3
 """Gutters of a line; more are spaces between words, as logs have in common, or among leaders."""
-_APART = 3.0
-"""Sizes between two of these lines at most."""
+_APART = 3.0  # sizes between two of these lines at most
 
 
 @dataclass

@@ -24,12 +24,10 @@ from rag_app.documents.tables import form_lines, lines_below
 from rag_app.documents.text import clean
 
 INSTALL_OCR = "to read pictures: pip install 'rag-app[ocr]' and index again"
-_LOWEST = 160.0
-"""Points above the foot of a page below which a table ends that goes on elsewhere."""
+_LOWEST = 160.0  # points above the foot of a page below which a table ends that goes on elsewhere
 _SAME_SIZE = 0.03
 """Share by which the text of a paragraph that goes on in the next column may differ in size."""
-_SAME_WIDTH = 3.0
-"""Points by which the parts of a table may differ."""
+_SAME_WIDTH = 3.0  # points by which the parts of a table may differ
 
 
 class Page(NamedTuple):

@@ -17,21 +17,16 @@ _LEADER = r"(?:[.·•․‥…。]\s?)"
 LEADERS = re.compile(rf"\s*{_LEADER}{{6,}}\s*(?=\S)")
 """What leads from a heading to its page in a table of contents."""
 _ENTRY = re.compile(rf"{_LEADER}{{6}}\s*(?:[A-Z]?-?\d[\d-]*|[ivxlc]+)\s*$")
-_FULL = 0.8
-"""Share of a column's width above which a line was broken by the width alone."""
+_FULL = 0.8  # share of a column's width above which a line was broken by the width alone
 _FULL_SENTENCE = 0.95
 """The same where the line ends with a sentence, as the last line of a paragraph does."""
 _NARROWEST = 7
 """Width of a column, in sizes of the text, that breaks lines; shorter ones are a list's."""
-_INDENT = 0.9
-"""By how much, in sizes of the text, the first line of a paragraph is set in."""
-_APART = 1.5
-"""Distance from the line before, in usual distances, above which a paragraph is new."""
-_LARGER = 1.15
-"""Size of a heading, in sizes of the body."""
+_INDENT = 0.9  # by how much, in sizes of the text, the first line of a paragraph is set in
+_APART = 1.5  # distance from the line before, in usual distances, above which a paragraph is new
+_LARGER = 1.15  # size of a heading, in sizes of the body
 _HEADING_LENGTH = 60
-_SMALLER = 0.92
-"""Greatest size of a footnote, in sizes of the body."""
+_SMALLER = 0.92  # greatest size of a footnote, in sizes of the body
 
 _ENDS = re.compile(r"[。！？；：…!?;:.][”’」』）)】》\"']*$")
 _BEGINS = re.compile(

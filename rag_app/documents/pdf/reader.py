@@ -31,14 +31,10 @@ if TYPE_CHECKING:
 MAX_PAGES = 50_000
 MAX_CHARACTERS = 50_000_000
 """A few bytes can name the same page, and a page the same text, any number of times."""
-_PDFIUM = Lock()
-"""PDFium must be used by one thread at a time."""
-_PICTURE = 0.02
-"""Share of a page above which a picture may hold text."""
-_MOST_PICTURES = 20
-"""Pictures of a page that are looked at."""
-_DPI = 200
-"""Dots an inch at which pictures are read."""
+_PDFIUM = Lock()  # PDFium must be used by one thread at a time
+_PICTURE = 0.02  # share of a page above which a picture may hold text
+_MOST_PICTURES = 20  # pictures of a page that are looked at
+_DPI = 200  # dots an inch at which pictures are read
 _LEAST_CUT, _LONGEST_WATERMARK = 6, 200
 """Characters that are left of a watermark at the edge of a page, and of a whole one."""
 _SCAN_TEXT = 40

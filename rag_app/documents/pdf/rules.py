@@ -9,10 +9,8 @@ from typing import NamedTuple
 from pypdfium2 import PdfMatrix, PdfObject, PdfPage
 from pypdfium2 import raw as pdfium
 
-_THIN = 3.0
-"""Points; a rectangle narrower than this is a line."""
-_SNAP = 3.0
-"""Points within which edges are the same line."""
+_THIN = 3.0  # points; a rectangle narrower than this is a line
+_SNAP = 3.0  # points within which edges are the same line
 _MOST_OBJECTS = 20_000
 _MOST_CELLS = 100_000
 

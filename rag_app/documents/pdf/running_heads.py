@@ -10,17 +10,12 @@ from rag_app.documents.pdf.lines import Fragment
 from rag_app.documents.pdf.paragraphs import body_size
 from rag_app.documents.pdf.tables.ruled_tables import Table
 
-_EDGE_LINES = 3
-"""Lines from the top and from the bottom of a page that may be running ones."""
-_PLACE = 4.0
-"""Points within which the places of a running line differ from page to page."""
-_SHARE = 0.25
-"""Share of the pages on which a running line stands at least; on three at least."""
-_FEW_PAGES = 5
-"""Up to so many pages, two with the line are enough."""
+_EDGE_LINES = 3  # lines from the top and from the bottom of a page that may be running ones
+_PLACE = 4.0  # points within which the places of a running line differ from page to page
+_SHARE = 0.25  # share of the pages on which a running line stands at least; on three at least
+_FEW_PAGES = 5  # up to so many pages, two with the line are enough
 _CHAPTERS = 100
-_LARGER = 1.15
-"""Size of a title, in sizes of the text."""
+_LARGER = 1.15  # size of a title, in sizes of the text
 _MOSTLY = 0.8
 _NUMBER = re.compile(r"[\dⅰ-ⅿivxlcIVXLC零〇一二三四五六七八九十百]+")
 _PAGE_NUMBER = re.compile(r"[\s\-–—·.|/#第页頁共章节page of]*", re.IGNORECASE)

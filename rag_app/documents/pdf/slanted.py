@@ -6,18 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from rag_app.documents.pdf.characters import Char, Space
 
-_SLANTED = math.radians(4)
-"""Angle from which text is no longer level; scans are turned by less."""
-_NEAR = 2.5
-"""Sizes between the middles of characters of one line."""
-_FEW = 2
-"""Characters of a curved line that happen to stand level."""
+_SLANTED = math.radians(4)  # angle from which text is no longer level; scans are turned by less
+_NEAR = 2.5  # sizes between the middles of characters of one line
+_FEW = 2  # characters of a curved line that happen to stand level
 _LABELS = 3
 """Lines, no two of which say the same, that begin or end at one height: the names of columns."""
-_MOST = 0.5
-"""Share of a page above which the page itself stands aslant."""
-_GAP = 0.9
-"""Width of a space, in sizes."""
+_MOST = 0.5  # share of a page above which the page itself stands aslant
+_GAP = 0.9  # width of a space, in sizes
 
 
 def quarter_of(angle: float) -> tuple[int, bool]:

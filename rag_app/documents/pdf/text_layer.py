@@ -26,22 +26,17 @@ from rag_app.documents.pdf.visibility import Drawn, address, unseen
 _HYPHENS = f"\x02\ufffe\xad{HYPHEN}"
 """PDFium's own marks of a hyphen at a line's end, by its version, and what fonts name one."""
 _UNBROKEN_HYPHEN = 0x2011
-_BULLET = "\u2022"
-"""What stands alone in a font of signs that does not say which they are."""
-_BOLD = 600
-"""Font weight above which text is bold; 400 is normal, 700 bold."""
+_BULLET = "\u2022"  # what stands alone in a font of signs that does not say which they are
+_BOLD = 600  # font weight above which text is bold; 400 is normal, 700 bold
 _BOLD_NAME = re.compile(rb"bold|black|heavy|simhei|heiti|fzhei|fzxbs", re.IGNORECASE)
 """Of a font, whose weight most files don't give; Chinese headings are set in Hei beside Song."""
-_LATIN_ENDS = "\u0590"
-"""Where the letters end that are read to the right, side by side."""
-_FONT_NAME = 100
-"""Bytes of its name that are looked at."""
+_LATIN_ENDS = "\u0590"  # where the letters end that are read to the right, side by side
+_FONT_NAME = 100  # bytes of its name that are looked at
 _LEAST_VERTICAL = 0.3
 """Share of the characters of a page that stand below the one before, in vertical writing."""
 _SHADOW = 0.2
 """Distance, in sizes, within which the same character is the same again; at most half its width."""
-_DOUBLE = frozenset("ft")
-"""What stands twice in ligatures: ff, ffi, tt."""
+_DOUBLE = frozenset("ft")  # what stands twice in ligatures: ff, ffi, tt
 
 
 def page_characters(page: PdfPage) -> PageCharacters:

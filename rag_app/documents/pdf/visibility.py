@@ -16,22 +16,17 @@ from pypdfium2 import raw as pdfium
 
 from rag_app.documents.pdf.rules import Box, picture_boxes
 
-_LARGEST = 1500
-"""Pixels of a page's longer side; up to that, a point is a pixel."""
+_LARGEST = 1500  # pixels of a page's longer side; up to that, a point is a pixel
 _MOST_OBJECTS = 50_000
 """Objects of a page; a map or a plan of more is not drawn only to be looked at."""
-_SEEN = 6
-"""Levels of 255 by which pixels differ where something is seen."""
-_EDGE = 30
-"""The same of neighbouring pixels in a picture of writing."""
+_SEEN = 6  # levels of 255 by which pixels differ where something is seen
+_EDGE = 30  # the same of neighbouring pixels in a picture of writing
 _FEW = 3
 """Characters in a row above which they are unseen: dots and thin letters may change no pixel."""
-_SCAN = 0.5
-"""Share of the page above which a picture over text is what the text was read from."""
+_SCAN = 0.5  # share of the page above which a picture over text is what the text was read from
 _WRITING = 0.4
 """Share of the characters of a text that are on writing in a picture, if it was read there."""
-_FINE = 1000
-"""Parts of a pixel in which PDFium is asked for places."""
+_FINE = 1000  # parts of a pixel in which PDFium is asked for places
 
 
 class Drawn(NamedTuple):

@@ -12,8 +12,7 @@ from rag_app.documents.text import lines_of
 
 _DELIMITERS = ",;\t|，；^"
 _MARK = re.compile(r'"?sep=([^\r\n])"?(?:\r\n?|\n)', re.IGNORECASE)
-_AS_TEXT = re.compile(r'="([^"]*)"')
-"""What keeps Excel from taking digits for a number."""
+_AS_TEXT = re.compile(r'="([^"]*)"')  # what keeps Excel from taking digits for a number
 _SAMPLE_LINES = 200
 
 

@@ -9,8 +9,7 @@ _BOF, _EOF, _BOUNDSHEET, _CONTINUE = 0x809, 0x0A, 0x85, 0x3C
 _FORMULA, _OBJECT, _TEXT_OBJECT, _FILTERED = 0x06, 0x5D, 0x1B6, 0x9B
 _NAME, _NOTE, _UNKNOWN = 0x18, 0x1C, 0xFFFF
 _COMMENT, _CONDITIONS = 0x19, frozenset({0x1B0, 0x879})
-_OBJECTS = {0x05: "charts", 0x08: "pictures"}
-"""Kinds of objects that hold no text box (2.5.143)."""
+_OBJECTS = {0x05: "charts", 0x08: "pictures"}  # kinds of objects that hold no text box (2.5.143)
 
 Record = tuple[int, bytes]
 

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from xlrd.formatting import XF
     from xlrd.sheet import Cell, Colinfo, Rowinfo, Sheet
 
-_MOST_MERGED = 10_000_000
-"""Characters that are repeated in merged cells."""
+_MOST_MERGED = 10_000_000  # characters that are repeated in merged cells
 _OLE = b"\xd0\xcf\x11\xe0"
 _STREAMS = ("Workbook", "Book")
 _TROUBLES = (AssertionError, LookupError, ValueError, TypeError, AttributeError, struct.error)

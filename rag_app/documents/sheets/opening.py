@@ -28,8 +28,7 @@ _GUESSED = re.compile(
 _STYLE = re.compile(rb'(<(?:\w+:)?(?:c|row|col)\b[^>]*?)\s(?:s|style)="\d*"')
 _FONTS_THAT_TELL = re.compile(b"<strike|superscript")
 """Fonts that matter in cells that hold their own text."""
-_MAX_MERGED = 100_000
-"""Cells of a sheet that take the value of a merged one."""
+_MAX_MERGED = 100_000  # cells of a sheet that take the value of a merged one
 _COVERING = re.compile(rb"<(?:\w+:)?(?:mergeCell|hyperlink)\s[^<>]*>")
 """What openpyxl makes a cell for wherever it covers one: a few bytes could ask for 16 billion."""
 _COVERED = re.compile(
@@ -43,8 +42,7 @@ _KEPT = re.compile(
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _MOST_FORMATS = 2**15
 _STYLES = "xl/styles.xml"
-_LARGE_STYLES = 5 * 2**20
-"""Bytes of styles of which only the formats of numbers are read."""
+_LARGE_STYLES = 5 * 2**20  # bytes of styles of which only the formats of numbers are read
 _BESIDE_CELLS = ("docProps/", "xl/pivot", "xl/worksheets/_rels/")
 _OF_THE_BOOK = re.compile(
     rb"<(?:\w+:)?(pivotCaches|definedNames|bookViews|extLst)\b(?:[^>]*/>|.*?</(?:\w+:)?\1\s*>)",

@@ -14,8 +14,7 @@ from rag_app.documents.office.package import Element, Package, tag, without_fall
 if TYPE_CHECKING:
     from rag_app.documents.pdf.reader import ReadPicture
 
-_IN_CELLS = "xl/cellimages.xml"
-"""WPS's, of pictures that cells hold."""
+_IN_CELLS = "xl/cellimages.xml"  # WPS's, of pictures that cells hold
 _CONTROL = re.compile(rb"<(?:\w+:)?control\s[^<>]*>")
 _SHAPE_ID = re.compile(r'\bshapeId="(\d+)"')
 _RELATION = re.compile(r'\br:id="(\w+)"')

@@ -22,8 +22,7 @@ from rag_app.documents.tables.cells import HiddenColumns
 
 _LAST_COLUMN = 16_384
 _DIGITS = "0123456789"
-_KNOWN = 2**16
-"""Numbers whose text is kept, since tables repeat them."""
+_KNOWN = 2**16  # numbers whose text is kept, since tables repeat them
 
 
 class _Style(NamedTuple):

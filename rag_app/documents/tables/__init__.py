@@ -23,8 +23,7 @@ from rag_app.documents.tables.forms import form_line, is_filled_in, is_form, pla
 from rag_app.documents.tables.heads import column_names, has_values_below, head_rows, is_labels
 from rag_app.documents.tables.rows import is_unnamed, named_row
 
-_BROKEN = 200
-"""Rows above a head by which it is told that it belongs to another table."""
+_BROKEN = 200  # rows above a head by which it is told that it belongs to another table
 _MOST_CELLS = 200_000
 """Cells of a table that are looked at together; the rows below have the same head, one by one."""
 

@@ -28,8 +28,7 @@ _CODE = re.compile(r"(?!(?:19|20)\d\d|Q\d)[!-~]*\d[!-~]*\S{0,3}")
 """A number or amount that is no year or quarter, as may name a column."""
 _DIGIT = re.compile(r"\d")
 _FEWEST_ROWS = 2
-_FEWEST_FIELDS = 3
-"""Fields of a form that is recognized by their names alone."""
+_FEWEST_FIELDS = 3  # fields of a form that is recognized by their names alone
 
 
 def is_form(body: Sequence[Row]) -> bool:

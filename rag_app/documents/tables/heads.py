@@ -32,12 +32,10 @@ from rag_app.documents.text import HAN_CHARACTER
 
 _RECURRING = 2
 """Rows below that say the same in a column as the first one, which then is not a head."""
-_DEEPEST_HEAD = 3
-"""Rows of a head."""
+_DEEPEST_HEAD = 3  # rows of a head
 _MOST_STATED = 4
 """Rows of the head of a statement; more above its last one are of a form, if no cell goes down."""
-_FEW_ROWS = 12
-"""Rows of a table in which one such row is enough."""
+_FEW_ROWS = 12  # rows of a table in which one such row is enough
 _MOST_PAIRS = 40
 """Rows of names with texts beside some and values beside others, up to which none is a head."""
 _DIGITS, _LETTER = re.compile(r"[0-9]+"), re.compile(r"[A-Za-z]")
@@ -45,11 +43,9 @@ _LONG_LABEL = 60
 _SHORT_NAME = 4
 """Characters of Chinese up to which a text names a column rather than says something."""
 _WORD = re.compile(r"[A-Za-z]+")
-_SEARCHED = 30
-"""Rows in which the head of a table is looked for."""
+_SEARCHED = 30  # rows in which the head of a table is looked for
 _MOSTLY = 0.8
-_NONE = "-–—－/"
-"""What stands where there is no value."""
+_NONE = "-–—－/"  # what stands where there is no value
 
 
 def has_labels(rows: Sequence[Row]) -> bool:

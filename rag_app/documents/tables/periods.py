@@ -20,8 +20,7 @@ DATE = re.compile(r"(?:(?:19|20)\d\d[-/年])?(\d{1,2})[-/月](\d{1,2})日?|((?:1
 """A month and day, or a year."""
 _FEWEST_DAYS = 7
 """Numbers that follow each other, as those of days, above which they may name columns."""
-_FEWEST_COUNTED = 3
-"""Numbers from 1 on that name all columns but the first."""
+_FEWEST_COUNTED = 3  # numbers from 1 on that name all columns but the first
 
 
 def is_calendar(body: Sequence[Row], at: int) -> bool:

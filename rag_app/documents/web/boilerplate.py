@@ -18,8 +18,7 @@ their share of all of the page's."""
 _SENTENCE = re.compile(r"[。．！？]|[.!?](?:\s|$)")
 _LEAST_PROSE = 600
 """Bytes of sentences below the title of an article: about 200 Han characters or 100 words."""
-_ARTICLE_SHARE = 0.75
-"""Share of a page's sentences that are below its title."""
+_ARTICLE_SHARE = 0.75  # share of a page's sentences that are below its title
 _LEAST_LINKS, _LINKED_SHARE = 6, 0.8
 """Links of a menu, and the share of its text that they have."""
 _MOST_OF_LINK = 24

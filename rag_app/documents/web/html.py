@@ -40,16 +40,14 @@ _MAIN_SHARE = 0.4
 
 _OPENED = re.compile(r"<(li|dt|dd|tr|td|th)[\s>]", re.IGNORECASE)
 _CLOSED = re.compile(r"</(li|dt|dd|tr|td|th)[\s>]", re.IGNORECASE)
-_WHOLE = 0.95
-"""Share of the text that a parser must keep."""
+_WHOLE = 0.95  # share of the text that a parser must keep
 _NESTING = r"(?:div|span|p|font|center|section|article|b|i|em|strong|u|blockquote)"
 _PILE = re.compile(
     rf"(?:<{_NESTING}(?:\s[^<>]{{0,200}})?>\s{{0,20}}){{200,}}|(?:</{_NESTING}\s*>\s{{0,20}}){{200,}}",
     re.IGNORECASE,
 )
 """Tags that hold nothing but each other: nobody writes them, and each costs a parser time."""
-_DEEPEST = 200
-"""Tags in tags; each takes two of the 1,000 calls that Python allows."""
+_DEEPEST = 200  # tags in tags; each takes two of the 1,000 calls that Python allows
 
 
 def declared_charset(data: bytes) -> str | None:

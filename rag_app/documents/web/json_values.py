@@ -22,8 +22,7 @@ _FORMATS = frozenset(
 )
 """What such objects hold: one with more is more than a piece."""
 _SPACE = re.compile(r"\s*")
-_MOST_BROKEN = 0.5
-"""Share of lines that are no JSON from which on a file is none."""
+_MOST_BROKEN = 0.5  # share of lines that are no JSON from which on a file is none
 
 
 def parsed_json(text: str, name: str) -> tuple[Any, list[str]]:

@@ -30,8 +30,7 @@ _NUMERALS = {
 }
 """How a list counts (HTML's type, or CSS) → numbering format."""
 _COUNTED = re.compile(r"list-style(?:-type)?\s*:\s*([\w-]+)")
-_MOST_CHARACTERS = 20_000_000
-"""Characters of a table; spans multiply them."""
+_MOST_CHARACTERS = 20_000_000  # characters of a table; spans multiply them
 
 
 def converter() -> MarkdownConverter:

@@ -29,8 +29,7 @@ _TABLE = r"(?i:<table[\s>])(?:[^<]|<(?!(?i:table[\s>]))){0,100000}?(?i:</table\s
 _HEADING = (
     r"(?i:<h(?P<level>[1-6])[\s>])(?:[^<\n]|\n(?!\n)|<(?!h[1-6])){0,2000}?(?i:</h(?P=level)\s*>)"
 )
-_HIDDEN = r"<!--|(?i:<(?:style|script)[\s>])"
-"""Where begins what is not shown."""
+_HIDDEN = r"<!--|(?i:<(?:style|script)[\s>])"  # where begins what is not shown
 _RAISED = r"(?i:<sup>)(?P<raised>[^<>\n]{1,40})(?i:</sup>)"
 _TAG = (
     r"(?<!\\)(?!(?<=\w)<[A-Z]>)"
@@ -49,8 +48,7 @@ _PAIRED = frozenset(
 _PLAIN = "[!#-;=?-_a-{}~]"
 """A character of ASCII that is no space and none of "<>`|."""
 _VALUED = r"[A-Za-z@:][\w:.@-]{0,40}=(?:\"[^\"\n]{0,2000}\"|'[^'\n]{0,2000}')"
-_END = r"(?:>|\s*/>)"
-"""The end of a tag; a sign that stands apart quotes or compares."""
+_END = r"(?:>|\s*/>)"  # the end of a tag; a sign that stands apart quotes or compares
 _BEGUN = (
     rf"(?<!\\)<(?:{'|'.join(sorted(_VOID | _PAIRED))})(?=\s+[\w:.@-]+=[\"'])(?:\s+{_VALUED})*"
     rf"(?:\s+[\w:.@-]+=[\"']{_PLAIN}*)?{_END}?"
@@ -60,10 +58,8 @@ _ENDED = (
     rf"|{_PLAIN}+\"{_END})"
 )
 """What is left of a tag whose end, or whose beginning, is lost."""
-_END_OF_TAG = re.compile(r"(?<![=\s-])>")
-"""The sign, but for comparisons and arrows of code."""
-_FAR = 2000
-"""Characters before the end of a tag among which it may begin."""
+_END_OF_TAG = re.compile(r"(?<![=\s-])>")  # the sign, but for comparisons and arrows of code
+_FAR = 2000  # characters before the end of a tag among which it may begin
 _ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,30});"
 _ATTRIBUTE = (
     r"(?:[#.][^\W\d_][^\s{}]{0,99}|[A-Za-z][\w-]{0,40}=(?:\"[^\"\n]{0,99}\"|[^\s{}\"]{1,99}))"
@@ -88,8 +84,7 @@ _IN_PARAGRAPH = {
 _LEAD = re.compile(r"[ \t>]{0,200}")
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 """Small letters in the same places; some others become two."""
-_LEFT_OPEN = frozenset({"p", "li", "dt", "dd", "tr", "td", "th"})
-"""Those whose end may be left out."""
+_LEFT_OPEN = frozenset({"p", "li", "dt", "dd", "tr", "td", "th"})  # those whose end may be left out
 _FIELD = r"(?:[^\W\d][\w .-]{0,40}|\"[^\"\n]{1,40}\"|'[^'\n]{1,40}')[ \t]*[:=].*"
 _FRONT = re.compile(
     rf"\A(?:---[ \t]*\n(?=\S)((?:(?:{_FIELD}|(?:[ \t#\]}}]|-[ \t]).*)?\n)+?)(?:---|\.{{3}})"

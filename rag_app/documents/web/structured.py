@@ -26,8 +26,7 @@ _CODES, _MANY_CODES = re.compile("[A-Z0-9]"), 0.3
 """What words have few of, and their share in bytes."""
 _LONG_BLOB, _LINE = 100, 30
 """Characters that such bytes have at least, and one line of them."""
-_MOST_FIELDS = 20
-"""Values of a record that is told in one line though it is longer than a passage."""
+_MOST_FIELDS = 20  # values of a record that is told in one line though it is longer than a passage
 _OBJECT = re.compile(r"<[^<>\n]*>")
 """How Python shows what has no text: ``<Figure size 640x480 with 1 Axes>``."""
 

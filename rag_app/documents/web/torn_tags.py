@@ -29,8 +29,7 @@ _LONG_NAMES = (
     "|td|th|ruby|rb|rt|rp|br|hr|img|section|article|main|details|summary|button|font|center"
 )
 """Those that are not letters or words that an author may put beside a sign."""
-_PLAIN = r"[!-;=?-~]"
-"""A character of ASCII that is neither a space nor < nor >."""
+_PLAIN = r"[!-;=?-~]"  # a character of ASCII that is neither a space nor < nor >
 _BEGINNING = rf"(?:(?:{_LONG_NAMES})(?![\w-])|{_NAME}\s+[\w:-]+=)(?:{_PLAIN}|\s){{0,2000}}"
 _SELECTOR = r"[A-Za-z0-9_.#,:@ \t\n-]"
 _RULE = (
@@ -80,8 +79,7 @@ _PIECE = re.compile(f"(?P<whole>{_WHOLE})|{_TORN}", re.DOTALL | re.IGNORECASE)
 _PIECE_OF_DAMAGED = re.compile(
     f"(?P<whole>{_WHOLE})|{_TORN}|{_MORE_TORN}", re.DOTALL | re.IGNORECASE
 )
-_BEFORE = re.compile(rf"<?{_PLAIN}{{1,60}}\Z")
-"""What is left of a tag in front of its attributes."""
+_BEFORE = re.compile(rf"<?{_PLAIN}{{1,60}}\Z")  # what is left of a tag in front of its attributes
 
 
 def without_torn_tags(page: str) -> str:

@@ -37,8 +37,7 @@ _PERMALINK = re.compile(r"\s*[¶§#🔗]\s*")
 _HEADS = re.compile(r"h[1-6]|dt")
 _LINE_NUMBERS = re.compile(r"\b(?:line(?:no|nos|numbers)|gutter|blob-num|hljs-ln-numbers)\b")
 """In the class of a cell that counts the lines of the code beside it."""
-_MOST_TABLISTS = 100
-"""Rows of tabs that are looked at where nothing names their panels."""
+_MOST_TABLISTS = 100  # rows of tabs that are looked at where nothing names their panels
 _COMMAND = re.compile(r"[^\W\d_a-zA-Z]{0,4}|[A-Za-z]+(?: [A-Za-z]+)?|\W*")
 """The text of a button that does something rather than say something: 提交, Sign in."""
 
@@ -63,8 +62,7 @@ _SIMPLE = re.compile(r"(?:[a-z][a-z0-9]*)?[.#][\w-]+")
 _NAME = re.compile(r"[.#][\w-]+")
 _DISPLAY = re.compile(r"(?:^|;)(?:display|visibility):([a-z-]+)")
 _NOT_SHOWN = {"none", "hidden", "collapse"}
-_MOST_CSS = 500_000
-"""Characters."""
+_MOST_CSS = 500_000  # characters
 
 
 def remove_unseen(soup: BeautifulSoup) -> None:

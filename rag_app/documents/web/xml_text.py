@@ -26,23 +26,18 @@ _SECTIONS = frozenset({"section", "chapter", "part", "appendix", "sec", "div"})
 _TITLES = frozenset({"title", "head", "article-title"})
 _PROSE = frozenset({"p", "para", "simpara", "v", "l", "ab", "code", "item"})
 """Elements of books whose names say nothing."""
-_CODE = frozenset({"programlisting", "screen", "literallayout"})
-"""Those whose lines are kept."""
+_CODE = frozenset({"programlisting", "screen", "literallayout"})  # those whose lines are kept
 _TABLES = frozenset({"table", "informaltable"})
 _ROWS, _CELLS = frozenset({"row", "tr"}), frozenset({"entry", "td", "th", "cell"})
 _REPLACED = frozenset({"orig", "sic", "abbr"})
 """What an editor's reading stands beside, in a ``choice`` of TEI."""
 _SAYING = frozenset({"text", "title", "label", "name", "value", "note", "_note", "description"})
 """Attributes of XML that hold words for readers."""
-_NAMING = frozenset({"name", "key"})
-"""Attributes that say what the text of their element is."""
-_WORDS = re.compile(rf"[{HAN}]|\w\s+\w")
-"""A name that is none of programs."""
+_NAMING = frozenset({"name", "key"})  # attributes that say what the text of their element is
+_WORDS = re.compile(rf"[{HAN}]|\w\s+\w")  # a name that is none of programs
 _DRAWINGS = frozenset({"mxfile", "mxGraphModel"})
-_MOST_DRAWN = 20_000_000
-"""Bytes of a drawing that is packed."""
-_MOST_CELLS = 200_000
-"""Cells of a table of a book in which one may cover others."""
+_MOST_DRAWN = 20_000_000  # bytes of a drawing that is packed
+_MOST_CELLS = 200_000  # cells of a table of a book in which one may cover others
 
 
 class _Export(NamedTuple):

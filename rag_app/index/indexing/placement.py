@@ -7,8 +7,7 @@ from pathlib import Path
 from rag_app.documents.object_stores import canonical, is_url, url_root
 from rag_app.documents.sources import root_of
 
-_MOST = 4
-"""Folders of a document, the innermost."""
+_MOST = 4  # folders of a document, the innermost
 
 
 class Roots:

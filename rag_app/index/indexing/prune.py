@@ -21,8 +21,7 @@ from rag_app.index.store.summaries import KeptSummaries
 from rag_app.models.llms.prompt_cache import forget
 from rag_app.surroundings import is_there
 
-_REMOVED_TOGETHER = 500
-"""Documents in one transaction, whose size a store may limit."""
+_REMOVED_TOGETHER = 500  # documents in one transaction, whose size a store may limit
 
 
 def present_sources(

@@ -17,8 +17,7 @@ from rag_app.errors import ClusterError
 
 _STARTS = 2
 """Tries to start it: it gives itself half a minute, in which a busy machine may not manage."""
-_STORE_BYTES = 512 * 2**20
-"""Shared memory for a Ray of this machine; more goes to disk."""
+_STORE_BYTES = 512 * 2**20  # shared memory for a Ray of this machine; more goes to disk
 _QUIET = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # of workers that died, on stdout

@@ -18,15 +18,11 @@ from rag_app.index.indexing.run import DueDocument, IndexRun
 from rag_app.index.indexing.worker import Broken, IndexWorker, Unreadable, WorkerResult
 from rag_app.surroundings import physical_cores
 
-_BLOCKS = 200
-"""Into which few documents are cut, so that all workers end at about the same time."""
-_LARGEST_BLOCK = 16
-"""Documents sent to a worker together: what is done again when it dies."""
-_TRIES = 3
-"""Processes that a document may end."""
+_BLOCKS = 200  # into which few documents are cut, so that all workers end at about the same time
+_LARGEST_BLOCK = 16  # documents sent to a worker together: what is done again when it dies
+_TRIES = 3  # processes that a document may end
 _DEADLY = f"it ended {_TRIES} processes that worked on it; look into the file, or leave it out"
-_OUTPUT_BYTES = 4 * 2**20
-"""Bytes of results that a worker gathers before it hands them back."""
+_OUTPUT_BYTES = 4 * 2**20  # bytes of results that a worker gathers before it hands them back
 
 
 class RayEngine:

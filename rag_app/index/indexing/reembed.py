@@ -19,8 +19,7 @@ from rag_app.index.store.transaction import Transaction
 from rag_app.models.embeddings.base import DocumentEmbeddings, adapt, embed_by_length
 
 _BATCH = 256
-_PAUSE_SECONDS = 0.2
-"""Before a busy index is tried again."""
+_PAUSE_SECONDS = 0.2  # before a busy index is tried again
 
 _log = logging.getLogger(__name__)
 

@@ -21,12 +21,9 @@ UNFINISHED_NAME = "unfinished.sqlite3"
 """The file that holds vectors."""
 PICTURES_NAME = "unfinished-pictures.sqlite3"
 """The file that holds what was read in pictures."""
-_SLICE = 64
-"""Passages embedded between two commits."""
-_LARGE = 2 * _SLICE
-"""Passages up to which what an interrupt costs is small."""
-_KEPT_SECONDS = 30 * 24 * 3600
-"""After which what no run came back for is dropped."""
+_SLICE = 64  # passages embedded between two commits
+_LARGE = 2 * _SLICE  # passages up to which what an interrupt costs is small
+_KEPT_SECONDS = 30 * 24 * 3600  # after which what no run came back for is dropped
 _LOG = logging.getLogger(__name__)
 
 

@@ -33,8 +33,7 @@ from rag_app.index.indexing.report import (
 )
 from rag_app.index.store.records import ChunkRecord, DocumentRecord
 
-_AT_ONCE = 64
-"""Ids that are looked for together."""
+_AT_ONCE = 64  # ids that are looked for together
 _UNKNOWN = {"content_hash": "", "settings": ""}
 
 

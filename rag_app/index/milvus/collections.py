@@ -39,10 +39,8 @@ if TYPE_CHECKING:
 
 DOCUMENTS = "rag_app_documents"
 _PASSAGES = "rag_app_passages_"
-_TEXT_BYTES = 65_535
-"""Most bytes of a VARCHAR."""
-_PARTITIONS = 16
-"""Into which the names of indexes are hashed."""
+_TEXT_BYTES = 65_535  # most bytes of a VARCHAR
+_PARTITIONS = 16  # into which the names of indexes are hashed
 _USUAL_TERMS = 500
 """Of a passage of default size. Another average changes little which passages are candidates, and
 nothing of their scores: these are computed from their texts."""

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 _SCHEMES = ("http://", "https://", "tcp://", "unix:")
 _CONNECT_SECONDS = 10.0
-_LOCK = "LOCK"
-"""File of milvus-lite in its folder, held while it is open."""
+_LOCK = "LOCK"  # file of milvus-lite in its folder, held while it is open
 
 _open: dict[tuple[str, str], tuple["MilvusClient", int]] = {}
 """The clients of this process and how many use each, by URI and token."""

@@ -33,8 +33,7 @@ _ENTRY = ["source", "content_hash", "live", "record"]
 _MORE_CANDIDATES = 2
 """Passages found for each that is wanted: the weights in Milvus are nearly those of the scores."""
 _LEAST_CANDIDATES = 64
-_AT_ONCE = 500
-"""Values in one expression."""
+_AT_ONCE = 500  # values in one expression
 
 
 class MilvusSnapshot:

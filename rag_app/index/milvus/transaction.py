@@ -27,12 +27,10 @@ if TYPE_CHECKING:
 
     from rag_app.models.embeddings.base import FloatArray
 
-_EPOCH = 1_735_689_600
-"""2025: from then on chunk ids count microseconds, one for each passage."""
+_EPOCH = 1_735_689_600  # 2025: from then on chunk ids count microseconds, one for each passage
 _TAGS = 4096
 """Indexes of one Milvus, written at the same moment, have different ids by their names' tags."""
-_BATCH = 500
-"""Passages in one request."""
+_BATCH = 500  # passages in one request
 
 
 class MilvusTransaction(MilvusSnapshot):

@@ -15,8 +15,7 @@ from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 _SENTENCE = re.compile(
     r"(?:[^。！？；!?.\n]|\.(?!\s))*(?:[。！？；!?]+[”’」』\"')）】]*|\.(?=\s)|\n|$)"
 )
-_LONG = 150
-"""Characters of a sentence above which its clauses count as sentences."""
+_LONG = 150  # characters of a sentence above which its clauses count as sentences
 _CLAUSES = re.compile(r".{40,}?(?:，|,(?!\d))|.+", re.DOTALL)
 _ROW = re.compile(r"\s*\||(?:[^:;\n]+: [^;\n]*; ){2}")
 """A row of a table: cells between lines, or each after the name of its column."""
@@ -24,8 +23,7 @@ _LATER = 0.85
 """How much less a sentence counts than one of the passage before its own, were that as relevant."""
 _LESS_RELEVANT = 2
 """Power of a passage's relevance, as a share of the first one's, that its sentences count by."""
-_WORTH = 0.3
-"""Share of the best sentence's score that one must have to be of any use."""
+_WORTH = 0.3  # share of the best sentence's score that one must have to be of any use
 _SAID = 0.05
 """What a term of the question counts for in further sentences once one that holds it is chosen, and
 in all where the most relevant passage begins with it: what that names, all of it is about."""

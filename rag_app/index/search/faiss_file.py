@@ -33,10 +33,8 @@ FAISS_NAME = "vectors.faiss"
 STAMP_NAME = "vectors.json"
 _NEXT_NAME = "vectors.next.json"
 _LOCK_NAME = "vectors.lock"
-_SAVE_SECONDS = 600
-"""For which a file waits that another process is writing."""
-_SET_BACK = 10 * 10**9
-"""Nanoseconds; file systems' clocks tick every 2 seconds or sooner."""
+_SAVE_SECONDS = 600  # for which a file waits that another process is writing
+_SET_BACK = 10 * 10**9  # nanoseconds; file systems' clocks tick every 2 seconds or sooner
 _log = logging.getLogger(__name__)
 
 

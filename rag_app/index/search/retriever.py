@@ -44,11 +44,9 @@ from rag_app.settings import DEFAULTS, RetrieverKind
 POOL = 50
 """Candidates that each kind of search brings to the fusion."""
 
-_RERANKED = 20
-"""Passages that a reranker reads."""
+_RERANKED = 20  # passages that a reranker reads
 
-_LARGEST_POOL = 800
-"""Candidates where those of smaller pools mostly repeat each other."""
+_LARGEST_POOL = 800  # candidates where those of smaller pools mostly repeat each other
 
 
 COUNTED = 100_000
@@ -60,8 +58,7 @@ MOST_POSTINGS = 10_000
 """Places in the term index that FTS5 ranks by."""
 _CANDIDATES = 64
 _SAMPLE = 256
-_OFTEN = 0.05
-"""Share of the chunks that hold a character, above which the sample is believed."""
+_OFTEN = 0.05  # share of the chunks that hold a character, above which the sample is believed
 
 
 class HybridRetriever(BaseRetriever):

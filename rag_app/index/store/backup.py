@@ -33,8 +33,7 @@ MANIFEST = "manifest.json"
 INDEXES, MODELS = "indexes", "models"
 """First parts of the entries' names."""
 BLOCK = 2**20
-_PAGES = 1024
-"""Pages that SQLite copies in one step; between two steps progress is reported."""
+_PAGES = 1024  # pages that SQLite copies in one step; between two steps progress is reported
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,7 @@ BUSY_SECONDS = 10.0
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
-_LONGEST_PATH = 500
-"""Bytes; of SQLite's 512, its other files have longer names."""
+_LONGEST_PATH = 500  # bytes; of SQLite's 512, its other files have longer names
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 

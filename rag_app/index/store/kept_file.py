@@ -8,8 +8,7 @@ from pathlib import Path
 
 from rag_app.index.store.database import translated
 
-_PARAMETERS = 500
-"""Parameters of one SQL statement."""
+_PARAMETERS = 500  # parameters of one SQL statement
 
 
 class KeptFile:

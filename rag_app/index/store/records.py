@@ -34,8 +34,7 @@ _CODE = re.compile(r"[A-Za-z]+[\W_]*\d[\W\d_]*")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _LONGEST = 300
 """Characters of a breadcrumb, of each of its lines: models embed little more than a passage."""
-_LONGEST_FOLDERS = 100
-"""Characters of the names of folders in it."""
+_LONGEST_FOLDERS = 100  # characters of the names of folders in it
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,7 @@ from rag_app.index.store.folders import follow_files, named_folder
 from rag_app.index.store.store import DATABASE_NAME, IndexStore
 from rag_app.settings import indexes_folder
 
-_STAGING = ".restoring"
-"""Folder in which a backup is unpacked, on the disk of the home."""
+_STAGING = ".restoring"  # folder in which a backup is unpacked, on the disk of the home
 _UNSAFE = re.compile(r"[\\\0]")
 
 

@@ -43,8 +43,7 @@ FROM chunks JOIN documents ON documents.id = document_id
 _OF_SOURCES = """document_id IN (
 SELECT id FROM documents WHERE source IN (SELECT value FROM json_each(?)))"""
 
-_BATCH = 1024
-"""Rows that are read together."""
+_BATCH = 1024  # rows that are read together
 
 Matches = Callable[[Mapping[str, Any]], bool]
 """Whether a chunk's metadata are those that are looked for."""

@@ -14,14 +14,12 @@ from rag_app.models.providers import call_errors
 
 FloatArray = NDArray[np.float32]
 
-_SLICE = 64
-"""Passages embedded between two reports of progress."""
+_SLICE = 64  # passages embedded between two reports of progress
 _MODEL_NAMES = ("model_name", "model", "model_id", "model_path", "model_uid", "model_name_or_path")
 """Attributes by which embeddings of LangChain's packages say which model they ask."""
 _WRAPPED = ("underlying_embeddings", "base_embeddings")
 """Attributes that hold the embeddings whose vectors are passed on."""
-_SPARE = 0.9
-"""Share of the limit that a window aims at: tokens are not spread evenly over a text."""
+_SPARE = 0.9  # share of the limit that a window aims at: tokens are not spread evenly over a text
 
 
 class DocumentEmbeddings(Embeddings):

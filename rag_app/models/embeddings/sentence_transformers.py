@@ -45,10 +45,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_ERRORS = 3
-"""What ONNX Runtime logs, by its numbers."""
-_HASHED_WHOLE = 2**25
-"""Bytes of the largest text that a fingerprint reads to its end."""
+_ERRORS = 3  # what ONNX Runtime logs, by its numbers
+_HASHED_WHOLE = 2**25  # bytes of the largest text that a fingerprint reads to its end
 
 
 class SentenceTransformerEmbeddings(DocumentEmbeddings):

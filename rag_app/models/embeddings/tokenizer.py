@@ -26,10 +26,8 @@ from model_prep.output import sync
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-_WHOLE_FROM = 20_000
-"""Characters after which the whole tokenizer is built."""
-_KEPT_UNTIL = 4_000
-"""Characters up to which the pieces are looked for in their file."""
+_WHOLE_FROM = 20_000  # characters after which the whole tokenizer is built
+_KEPT_UNTIL = 4_000  # characters up to which the pieces are looked for in their file
 _KEPT_VERSION = 1
 _COMPACT = (",", ":")
 

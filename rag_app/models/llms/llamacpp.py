@@ -32,8 +32,7 @@ from rag_app.surroundings import free_cores
 
 _TOKENIZE_SECONDS = 60.0
 _WANTED = 8
-_ANY_SEED = -1
-"""llama.cpp takes another one each time."""
+_ANY_SEED = -1  # llama.cpp takes another one each time
 
 _UNREAD = "output that does not match the expected"
 """What llama.cpp says where its parser of chats can't read a complete text."""

@@ -17,8 +17,7 @@ COOLDOWN_SECONDS = 10.0
 _UNAVAILABLE = (502, 503)
 _LOST = (httpx2.ConnectTimeout, httpx2.NetworkError, httpx2.RemoteProtocolError)
 """Before a response began; other time-outs are the request's own."""
-_SERVER = "server"
-"""Extension of a request: the URL of the server that it was sent to."""
+_SERVER = "server"  # extension of a request: the URL of the server that it was sent to
 
 _log = logging.getLogger("rag_app.models")
 

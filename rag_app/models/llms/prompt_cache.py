@@ -31,12 +31,9 @@ _SHARED = 200
 alone is read in a second."""
 _LONGEST = 6000
 """Characters of a prompt that is kept: one that fills a window is some hundred megabytes."""
-_RECENT = 16
-"""Prompts that llama.cpp keeps in memory itself."""
-_WRITING_SECONDS = 600.0
-"""A file that is older is not being written any more."""
-_SAMPLE = 2**20
-"""Bytes of a model's file that are hashed at its beginning and end."""
+_RECENT = 16  # prompts that llama.cpp keeps in memory itself
+_WRITING_SECONDS = 600.0  # a file that is older is not being written any more
+_SAMPLE = 2**20  # bytes of a model's file that are hashed at its beginning and end
 
 _log = logging.getLogger(__name__)
 _NOT_KEPT = "%s can't be written (%s): what the model reads of passages is not kept"

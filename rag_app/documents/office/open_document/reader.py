@@ -22,10 +22,8 @@ from rag_app.documents.tables.cells import Continued, Covered, Row
 from rag_app.documents.text import clean, join_pages, one_blank_line, remark, shown, superscript
 from rag_app.errors import DocumentError
 
-_MAX_CHARACTERS = 50_000_000
-"""Characters of a workbook, after its repeated cells are written out."""
-_MOST_EMPTY = 1024
-"""Empty cells, one beside the other, that are repeated."""
+_MAX_CHARACTERS = 50_000_000  # characters of a workbook, after its repeated cells are written out
+_MOST_EMPTY = 1024  # empty cells, one beside the other, that are repeated
 _SILENT = {
     *map(tag, ("text:tracked-changes", "text:ruby-text", "text:hidden-text", "text:toc-mark")),
     *map(tag, ("text:hidden-paragraph", "text:sequence-decls", "text:index-title-template")),

@@ -9,10 +9,8 @@ from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, Covered, spanned
 from rag_app.documents.text import clean, one_blank_line, remark
 
-_ROW_END = "\x1e"
-"""Stands where a row of a table in a cell ends."""
-_NEAR = 60
-"""Twips (a twentieth of a point) within which edges of cells are one."""
+_ROW_END = "\x1e"  # stands where a row of a table in a cell ends
+_NEAR = 60  # twips (a twentieth of a point) within which edges of cells are one
 
 
 class RtfBlocks:

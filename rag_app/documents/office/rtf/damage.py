@@ -14,8 +14,7 @@ _BLANKED = re.compile(
     rb"(?:\\(?:'[0-9a-f]?|[a-z]{1,20}-?\d*)?)?(?:\0{8,}[^{}\\\r\n]{0,40}|\0+[^{}\\\s]{0,40})"
 )
 """Bytes that were lost, and what may be cut by them: the beginning and the end of anything."""
-_LOST = b"\\|"
-"""What stands for them: a symbol that no reader shows."""
+_LOST = b"\\|"  # what stands for them: a symbol that no reader shows
 _WORDS = (
     rb"ansi|pard|yr|mo|dy|hr|plain|trowd|intbl|itap|outlinelevel|uc|[flr]?i|[lr]in|sa|sb|sl|slmult|q[lcrj]|fs"
     rb"|afs|af|cf|cb|fcs|lang\w*|a?deff|a?deflang\w*|themelang\w*|stshf\w+|(?:hi|db|lo|rtl|ltr)ch|fprq|fcharset"
@@ -46,14 +45,12 @@ _FIRST_PARAGRAPH = re.compile(rb"\\(?:pard?|cell|sectd?)(?![a-z])")
 _NO_RTF = re.compile(
     rb"[\0-\x08\x0b\x0c\x0e-\x1f]|(?<=\\)[\x80-\xff]|(?<=[a-z\d])[\x80-\xff](?=[a-z]{2}|\\)"
 )
-_SURELY_DAMAGED = 2
-"""Bytes that no program writes."""
+_SURELY_DAMAGED = 2  # bytes that no program writes
 _ODD_WORD = re.compile(
     r"(?<!\S)[^\sa-z\"'(]{1,2}"
     r"(?:pard?|q[lcrj]|[sf]?[abfils]\d+|intbl|cell|l?row|trowd)(?:\d+|(?!\S)) ?"
 )
-_LEFT_OVER = re.compile("'[0-9a-f]{2}")
-"""A byte whose sign is lost."""
+_LEFT_OVER = re.compile("'[0-9a-f]{2}")  # a byte whose sign is lost
 _REST = re.compile(
     f"(?<={SKIPPED})'?[0-9a-f]{{2}}(?=[{SKIPPED}\u3000-\u9fff])|'[89a-f][0-9a-f](?={SKIPPED})"
     f"|(?<=[\u3041-\u9fff])(?=\\d?[a-f])[89a-f][0-9a-f](?={SKIPPED})"

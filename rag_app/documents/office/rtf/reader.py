@@ -39,12 +39,9 @@ _TOKEN = re.compile(
     re.S,
 )
 _MAX_DEPTH = 10_000
-_CERTAIN = 16
-"""Characters of Chinese from which on damaged text is Chinese for certain."""
-_SHORT = 4
-"""Characters up to which none may be strange."""
-_MOST_STRANGE = 0.1
-"""Share of characters that nobody writes above which something is not a text."""
+_CERTAIN = 16  # characters of Chinese from which on damaged text is Chinese for certain
+_SHORT = 4  # characters up to which none may be strange
+_MOST_STRANGE = 0.1  # share of characters that nobody writes above which something is not a text
 
 
 def read_rtf(data: bytes, name: str) -> ExtractedText:

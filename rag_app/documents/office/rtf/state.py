@@ -10,8 +10,7 @@ _SYMBOL_FONT = re.compile(
     rb"\\f(\d{1,5})\b[^;]{0,300}?(?:\\[a-z]+-?\d*|\})\s*(Symbol|Wingdings(?: 2)?|Webdings)\s*;"
 )
 """Its whole name: Segoe UI Symbol has letters."""
-_LONGEST_TABLE = 100_000
-"""Bytes of the table of fonts."""
+_LONGEST_TABLE = 100_000  # bytes of the table of fonts
 _WHITE = re.compile(rb"\\red255\\green255\\blue255(?!\d)")
 
 

@@ -11,8 +11,7 @@ from rag_app.documents.office.package import Element, Package, tag, value
 _PREFIX = re.compile(r"xmlns:(\w+)=['\"]([^'\"]*)['\"]")
 _PATH = re.compile(r"(?:/@?\w[\w.-]*(?::\w[\w.-]*)?(?:\[\d{1,6}\])?){1,50}")
 """A path as Word writes it, name by name; others may take forever."""
-_LONGEST = 10_000
-"""Characters of data that a control shows: many may show the same."""
+_LONGEST = 10_000  # characters of data that a control shows: many may show the same
 _PROPERTIES = {
     "{6C3C8BC8-F283-45AE-878A-BAB7291924A1}": "docProps/core.xml",
     "{6668398D-A668-4E3E-A5EB-62B293D839F1}": "docProps/app.xml",

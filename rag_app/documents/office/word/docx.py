@@ -56,8 +56,7 @@ _SKIPPED = frozenset(
     map(tag, ("w:del", "w:moveFrom", "w:rPr", "w:pPr", "w:instrText", "w:delText", "w:rt",
               "w:sectPr", "w:tblPr", "w:trPr", "w:tcPr", "w:sdtPr", "w:delInstrText"))
 )  # fmt: skip
-_DEEP = 40
-"""Nesting of tables and frames that is followed."""
+_DEEP = 40  # nesting of tables and frames that is followed
 
 
 def read_docx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:

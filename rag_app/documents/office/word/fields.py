@@ -14,8 +14,7 @@ _SEEN = frozenset(
               "w:object", "w:footnoteReference", "w:endnoteReference"))
 )  # fmt: skip
 """What a run shows."""
-_DEEP = 40
-"""Fields in the codes of others beyond which none is looked at."""
+_DEEP = 40  # fields in the codes of others beyond which none is looked at
 _EQUATION = re.compile(r"\s*EQ\b(.*)", re.IGNORECASE | re.DOTALL)
 _BUTTON = re.compile(r"\s*(?:MACRO|GOTO)BUTTON\s+\S+\s+(.*)", re.IGNORECASE | re.DOTALL)
 

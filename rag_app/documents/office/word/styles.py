@@ -7,8 +7,7 @@ from typing import NamedTuple
 from rag_app.documents.office.package import Element, tag, value
 
 _LEVEL = re.compile(r"(?:heading|标题)\s*(\d)", re.IGNORECASE)
-_UNREADABLE = 4
-"""Half points."""
+_UNREADABLE = 4  # half points
 _WHITE = re.compile("(?:F[A-F]){3}", re.IGNORECASE)
 _COLOURED = frozenset(map(tag, ("w:tc", "w:txbxContent", "w:shd", "w:pStyle", "w:highlight")))
 """What may make it dark behind white text: cells and text boxes have styles of their own."""

@@ -22,18 +22,14 @@ _FULL = 0.7
 """Share of a column's width that lines of running text fill; cells of a table are shorter."""
 _SHORT = 20
 """Usual length of a cell, in characters, in a table of two columns without lines around them."""
-_INDENT = 2.5
-"""By how much, in sizes of the text, lines of a column may be set in."""
-_PROSE = 0.9
-"""Share of the characters in columns of running text above which there is no table."""
+_INDENT = 2.5  # by how much, in sizes of the text, lines of a column may be set in
+_PROSE = 0.9  # share of the characters in columns of running text above which there is no table
 _ROW_APART, _LINE_APART = 1.2, 1.1
 """Distance of rows, in distances of the lines of a cell, and what these differ by at most."""
-_FEWEST_WORDS = 5
-"""Letters of a line that the width of its cell broke."""
+_FEWEST_WORDS = 5  # letters of a line that the width of its cell broke
 _SAME_LABELS = 2
 """Rows whose cells begin with the same label, in columns that are read one after the other."""
-_TABLE_ROWS = 3
-"""Rows of a table without lines around its cells."""
+_TABLE_ROWS = 3  # rows of a table without lines around its cells
 
 
 def aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]:

@@ -8,13 +8,10 @@ from typing import NamedTuple
 from rag_app.documents.pdf.lines import Fragment, join, line_of
 from rag_app.documents.tables.cells import VALUE
 
-_ROWS_ABOVE = 2
-"""Rows that may stand between the names of columns and those of groups, and one."""
-_NEAR = 3.0
-"""Sizes of the text between the first and the last row of a head."""
+_ROWS_ABOVE = 2  # rows that may stand between the names of columns and those of groups, and one
+_NEAR = 3.0  # sizes of the text between the first and the last row of a head
 _YEAR = re.compile(r"(?:19|20)\d\d(?!\d)")
-_MOST_UNGROUPED = 3
-"""Columns on the left that are in no group."""
+_MOST_UNGROUPED = 3  # columns on the left that are in no group
 
 ColumnsOf = Callable[[Sequence[Fragment]], list[list[Fragment]]]
 """Returns the fragments of a row by the columns of its table."""

@@ -11,22 +11,18 @@ from rag_app.documents.pdf.lines import Fragment, fragments, join_in_cell, line_
 from rag_app.documents.pdf.rules import Grid
 from rag_app.documents.tables.cells import Covered
 
-_FRAMED = 60
-"""Characters above which the only cell of a row is running text in a frame."""
+_FRAMED = 60  # characters above which the only cell of a row is running text in a frame
 COLUMNS_OF_ONE = 4
 """Columns of a table of one row under its head, without lines around its cells."""
 _TOUCHING = 0.03
 """Distance, in sizes of the text, of letters of one word; those of two cells are farther apart."""
-_BROKEN = 0.8
-"""Share of its cell's width that a line fills which that width broke."""
-_SENTENCE = 12
-"""Characters of such a line at least; numbers and names may fill narrow cells."""
+_BROKEN = 0.8  # share of its cell's width that a line fills which that width broke
+_SENTENCE = 12  # characters of such a line at least; numbers and names may fill narrow cells
 _NUMBER = re.compile(r"[¥￥$€(-]*\d[\d.,]*[%)]*")
 _NAME = re.compile(r"[^\d=]+")
 _IRREGULAR = 2.0
 """Places of a grid that a cell with text covers in its row above which the grid is a form's."""
-_NAMELESS = 1.2
-"""The same where none of the first rows has a cell of its own for each column."""
+_NAMELESS = 1.2  # the same where none of the first rows has a cell of its own for each column
 _HEAD_ROWS = 3
 _REPEATED = 4.0
 """The same by their text, downwards too: a long text that covers most rows is beside no column."""

@@ -9,14 +9,10 @@ from rag_app.documents.pdf.lines import Fragment, spell
 from rag_app.documents.pdf.running_heads import lines_of, without
 from rag_app.documents.pdf.tables.ruled_tables import Table
 
-_NEAR = 1.2
-"""Heights of a line between a head and its table."""
-_GAP = 1.0
-"""Heights of a line between the names of two columns."""
-_BEYOND = 3.0
-"""Points by which a head may be wider than its table."""
-_LEAST = 3
-"""Columns; a line of two parts may be anything."""
+_NEAR = 1.2  # heights of a line between a head and its table
+_GAP = 1.0  # heights of a line between the names of two columns
+_BEYOND = 3.0  # points by which a head may be wider than its table
+_LEAST = 3  # columns; a line of two parts may be anything
 
 
 def with_heads(items: Sequence[Block | Table]) -> list[Block | Table]:
