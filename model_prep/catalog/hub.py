@@ -37,8 +37,7 @@ _NO_ANSWER = "it can't be reached"
 @dataclass(frozen=True)
 class _File:
     name: str
-    size: int
-    """Bytes; 0 where the mirror does not say."""
+    size: int  # bytes; 0 where the mirror does not say
     sha256: str | None
 
 

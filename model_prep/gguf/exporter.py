@@ -133,8 +133,7 @@ class _Tensor:
     name: str
     source: TensorSource
     type: "GGMLQuantizationType"
-    size: int
-    """Bytes in the file, without padding."""
+    size: int  # bytes in the file, without padding
 
     @property
     def padding(self) -> int:

@@ -48,8 +48,7 @@ class SentenceMarks(ABC):
         self._sentence = ""
         self._line = ""
         self._fenced = False
-        self._display = ""
-        """What ends the display formula that an earlier line began."""
+        self._display = ""  # what ends the display formula that an earlier line began
 
     @abstractmethod
     def mark_of(self, sentence: str) -> str:

@@ -197,12 +197,9 @@ class WholeDocuments:
 class _Chosen:
     """The documents that a question is about."""
 
-    sources: tuple[str, ...]
-    """All of them."""
-    documents: tuple[DescribedDocument, ...]
-    """Those of which more than the name is given."""
-    listed: tuple[DocumentRecord, ...]
-    """As many of all as an answer may name, and one more."""
+    sources: tuple[str, ...]  # all of them
+    documents: tuple[DescribedDocument, ...]  # those of which more than the name is given
+    listed: tuple[DocumentRecord, ...]  # as many of all as an answer may name, and one more
 
     @property
     def names(self) -> list[str]:
@@ -220,10 +217,8 @@ class _Reply:
     chosen: _Chosen
     passages: list[ChunkRecord] = field(default_factory=list)
     """Those that it cites; by default the first of each document."""
-    details: bool = True
-    """Whether more than the names of documents is given."""
-    word: str = ""
-    """What all of the documents have in their names."""
+    details: bool = True  # whether more than the names of documents is given
+    word: str = ""  # what all of the documents have in their names
     _begun: bool = False
 
     @property

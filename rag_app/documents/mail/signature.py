@@ -10,11 +10,9 @@ _DEEPEST = 30
 
 class _Element(NamedTuple):
     tag: int
-    start: int
-    """Where its content begins."""
+    start: int  # where its content begins
     stop: int
-    after: int
-    """Where the next element begins."""
+    after: int  # where the next element begins
 
 
 def signed_content(data: bytes) -> bytes | None:

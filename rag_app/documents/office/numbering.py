@@ -19,12 +19,9 @@ class _Level:
     restart: int | None = None
     """The level (from 1) after which it starts again; 0: never; None: after any above it."""
     legal: bool = False
-    close: bool = False
-    """True where nothing stands between number and text."""
-    style: str = ""
-    """That of the paragraphs that are on this level."""
-    width: int = 0
-    """Digits to which zeros fill a number up, as in ``001``."""
+    close: bool = False  # true where nothing stands between number and text
+    style: str = ""  # that of the paragraphs that are on this level
+    width: int = 0  # digits to which zeros fill a number up, as in ``001``
 
 
 @dataclass

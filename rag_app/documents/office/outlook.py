@@ -75,8 +75,7 @@ class _Message:
     def __init__(self, file: "OleFileIO", name: str, storage: str = "") -> None:
         self._file = file
         self._name = name
-        self._storage = storage
-        """The storage of a message within another; empty for the outer one."""
+        self._storage = storage  # the storage of a message within another; empty for the outer one
         self.notes: list[str] = []
 
     def read(self) -> str:

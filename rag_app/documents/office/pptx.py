@@ -66,10 +66,8 @@ class _Reading:
 
     read_picture: "ReadPicture | None"
     unread: Counter[str] = field(default_factory=Counter)
-    running: set[str] = field(default_factory=set)
-    """The texts at the feet of slides."""
-    white: int = 0
-    """Runs of text that are white on white."""
+    running: set[str] = field(default_factory=set)  # the texts at the feet of slides
+    white: int = 0  # runs of text that are white on white
 
 
 def read_pptx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:

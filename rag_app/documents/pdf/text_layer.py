@@ -89,8 +89,7 @@ class _Layer(NamedTuple):
     turns: list[tuple[int, bool]]
     """By how many quarters each is turned, and whether its line stands aslant."""
     drawn: list[Drawn]
-    unmapped: str
-    """Characters that have no meaning."""
+    unmapped: str  # characters that have no meaning
 
 
 def _read(

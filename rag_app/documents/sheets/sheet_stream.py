@@ -28,8 +28,7 @@ _KNOWN = 2**16  # numbers whose text is kept, since tables repeat them
 class _Style(NamedTuple):
     number_format: str = "General"
     dated: bool = False
-    lasting: bool = False
-    """Whether a date is a duration."""
+    lasting: bool = False  # whether a date is a duration
     struck: bool = False
 
 

@@ -136,8 +136,7 @@ class MergedCells:
     """
 
     def __init__(self) -> None:
-        self._below: dict[int, tuple[int, str]] = {}
-        """Column → rows still covered, and their text."""
+        self._below: dict[int, tuple[int, str]] = {}  # column → rows still covered, and their text
 
     def row(self, cells: Iterable[tuple[str, int, int]]) -> list[str]:
         """Return the next row, of the text, columns and rows of each cell that begins in it."""

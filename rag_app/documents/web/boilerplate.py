@@ -40,8 +40,7 @@ class _Size:
 
     text: int = 0
     linked: int = 0
-    prose: int = 0
-    """Those of strings, in no link, that say something."""
+    prose: int = 0  # those of strings, in no link, that say something
     links: int = 0
 
 

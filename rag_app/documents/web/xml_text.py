@@ -41,8 +41,7 @@ _MOST_CELLS = 200_000  # cells of a table of a book in which one may cover other
 
 
 class _Export(NamedTuple):
-    page: str
-    """Name of the element of a page, which has a title."""
+    page: str  # name of the element of a page, which has a title
     text: str
     to_markdown: Callable[[str], str]
 

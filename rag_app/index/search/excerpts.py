@@ -127,8 +127,7 @@ class _Ranking:
     """The weights of the question's terms, ``[terms, sentences]``: 0 where one does not stand."""
     near: FloatArray
     """What the meaning adds, ``[sentences]``: less than nothing where it is farther than most."""
-    later: FloatArray
-    """What a sentence counts by its passage, ``[sentences]``; 0 once it was seen."""
+    later: FloatArray  # what a sentence counts by its passage, ``[sentences]``; 0 once it was seen
     opening: bool = False
     """Whether the first sentence holds much of the question, before that counts for less."""
     least: float = 0.0

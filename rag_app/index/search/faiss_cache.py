@@ -48,13 +48,11 @@ LIMITS = Limits()
 class _State:
     """An index that was brought up to a generation; nothing in it is changed."""
 
-    index: Any
-    """The index of the file, or in memory where that can't be written."""
+    index: Any  # the index of the file, or in memory where that can't be written
     stamp: Stamp
     ids: NDArray[np.int64]
     """Chunks that came after those of the file, ascending, some of which may be gone."""
-    vectors: FloatArray
-    """Theirs, ``[len(ids), dimension]``."""
+    vectors: FloatArray  # theirs, ``[len(ids), dimension]``
     saved: bool = True
 
     @property

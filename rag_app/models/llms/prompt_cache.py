@@ -148,8 +148,7 @@ class PromptCache:
         self._recent: deque[str] = deque(maxlen=0 if self._shared else _RECENT)
         self._guard = threading.Lock()
         self._at_work = 0
-        self._begun = 0
-        """Requests, so that one is known to have come between."""
+        self._begun = 0  # requests, so that one is known to have come between
         self._told = False
 
     @contextmanager

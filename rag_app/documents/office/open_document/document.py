@@ -75,10 +75,8 @@ class _Workbook(OpenReader):
 
     def __init__(self, content: Element, styles: Element | None, name: str, framed: Framed) -> None:
         super().__init__(content, styles, name, framed)
-        self.uncalculated = 0
-        """Formulas without a result."""
-        self.drawn: list[Element] = []
-        """What lies on the sheet that is being read."""
+        self.uncalculated = 0  # formulas without a result
+        self.drawn: list[Element] = []  # what lies on the sheet that is being read
 
     def _of_kind(self, kind: Element) -> ExtractedText:
         hidden_styles = {

@@ -25,8 +25,7 @@ class OpenNumbering:
     """Counts the items of each list style, one after the other."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, int], int] = {}
-        """Style and level → the last number."""
+        self._counts: dict[tuple[str, int], int] = {}  # style and level → the last number
 
     def begin(self, style: str) -> None:
         """Begin a style's numbers anew."""

@@ -32,10 +32,8 @@ class RtfBlocks:
         self._edges: list[int] = []
         self._merges: list[str] = []  # of the cells of the row, such as "vmrg"
         self._merge = ""
-        self._remarks: list[str] = []
-        """Comments, which are after their paragraph."""
-        self._table_remarks: list[str] = []
-        """Comments in the rows of a table, which are after it."""
+        self._remarks: list[str] = []  # comments, which are after their paragraph
+        self._table_remarks: list[str] = []  # comments in the rows of a table, which are after it
         self._around: list[str] | None = None
         """The paragraph that a comment is on, while that is read."""
 
@@ -125,8 +123,7 @@ class _Row(NamedTuple):
     cells: list[str]
     merges: list[str]
     """How each cell is merged: ``vmrg`` with the one above, ``mrg`` with the one before."""
-    edges: list[int]
-    """Where each ends, in twips."""
+    edges: list[int]  # where each ends, in twips
 
 
 def _grid_rows(rows: Sequence[_Row]) -> list[list[str]]:

@@ -93,12 +93,9 @@ class _Reader:
         self.units: list[int] = []  # UTF-16
         self.blocks = RtfBlocks()
         self.starred = False
-        self.white: frozenset[int] = frozenset()
-        """Numbers of colours."""
-        self.symbols: dict[int, str] = {}
-        """Numbers of fonts of symbols, with their names."""
-        self.left_out = 0
-        """Hidden texts."""
+        self.white: frozenset[int] = frozenset()  # numbers of colours
+        self.symbols: dict[int, str] = {}  # numbers of fonts of symbols, with their names
+        self.left_out = 0  # hidden texts
         self._leaves_out = False
 
     def read(self, data: bytes) -> str:

@@ -77,8 +77,7 @@ class _Document:
         self.package = package
         self.read_picture = read_picture
         self.unread: Counter[str] = Counter()
-        self.hidden = 0
-        """Texts that can't be seen."""
+        self.hidden = 0  # texts that can't be seen
         self.part = part
         self.targets = package.targets(part)
         self.bindings = Bindings(package, part)
@@ -92,16 +91,12 @@ class _Document:
             kind: _by_id(self._related(f"{kind}s"), kind)
             for kind in ("footnote", "endnote", "comment")
         }
-        self.level = 0
-        """The level of the last heading that has the style of one."""
-        self.pending: list[str] = []
-        """Lines that are after the paragraph that is being read."""
+        self.level = 0  # the level of the last heading that has the style of one
+        self.pending: list[str] = []  # lines that are after the paragraph that is being read
         self.remarks: list[str] = []
         """Notes and comments, which are after the table that is being read."""
-        self.tables = 0
-        """How many tables are around what is being read."""
-        self.style = Style()
-        """That of the paragraph that is being read."""
+        self.tables = 0  # how many tables are around what is being read
+        self.style = Style()  # that of the paragraph that is being read
         self.initial = ""
         """A large letter, in a frame of its own, that the next paragraph begins with."""
 

@@ -55,12 +55,9 @@ class _FieldReader:
         self._separators = {field.separate: field for field in fields}
         self._ends = {field.end: field for field in fields}
         self._codes = {field.end: "" for field in fields}
-        self._coded: list[_Field] = []
-        """The fields in whose code an element is."""
-        self._empty: list[_Field] = []
-        """Those that have shown nothing yet."""
-        self.unseen: list[Element] = []
-        """What the codes hold besides instructions."""
+        self._coded: list[_Field] = []  # the fields in whose code an element is
+        self._empty: list[_Field] = []  # those that have shown nothing yet
+        self.unseen: list[Element] = []  # what the codes hold besides instructions
         self.without_result: list[tuple[Element, str]] = []
         """The ends of fields that have shown nothing, and their codes."""
 
