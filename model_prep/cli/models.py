@@ -10,8 +10,7 @@ from model_prep.catalog.entry import SourceKind
 from model_prep.cli import options
 from model_prep.cli.terminal import progress_bar, say
 
-_WIDE = 300
-"""Columns of a table that is not printed on a terminal."""
+_WIDE = 300  # columns of a table that is not printed on a terminal
 
 
 def pull(

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from model_prep.progress import Progress
     from model_prep.training.callbacks import TrainingProgress
 
-_QUIET = 10.0
-"""Seconds between two lines about a training where stderr is not a terminal."""
+_QUIET = 10.0  # seconds between two lines about a training where stderr is not a terminal
 
 
 def say(line: str) -> None:

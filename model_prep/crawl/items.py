@@ -21,8 +21,7 @@ _REFUSAL = re.compile(
 )
 _PLACEHOLDER = re.compile(r"[\s.…。、,，_\-—*]*|[xX×]{3,}|[<\[【(（]?(此处|这里)?省略.{0,8}")
 _NUMBERING = re.compile(r"^\s*\d+\s*[.、)）:：]", re.MULTILINE)
-_CHOICE = 10
-"""Characters up to which an answer may be words of the question."""
+_CHOICE = 10  # characters up to which an answer may be words of the question
 _LONG, _RUN, _LEAST_NEW = 100, 6, 0.4
 """Characters of a text that can repeat itself and of a run of it; share of new runs."""
 
@@ -30,8 +29,7 @@ _LONG, _RUN, _LEAST_NEW = 100, 6, 0.4
 _DECODER = json.JSONDecoder(strict=False)
 _START = re.compile(r'\{(?=\s*["}])')
 _KEY = "instruction"
-_MOST_CHARACTERS = 100_000
-"""Characters of a reply that are looked at: more than any model writes."""
+_MOST_CHARACTERS = 100_000  # characters of a reply that are looked at: more than any model writes
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,8 @@ TASKS = Path(__file__).with_name("tasks.txt")
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 _MOST_BYTES = 4_000_000
 _ITEM_TOKENS = 250
-_MOST_TOKENS = 4000
-"""That are asked for without `--max-tokens`: most servers allow so many."""
-_LONGEST = 200
-"""Characters of a line: each goes into a prompt as it is."""
+_MOST_TOKENS = 4000  # that are asked for without `--max-tokens`: most servers allow so many
+_LONGEST = 200  # characters of a line: each goes into a prompt as it is
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from model_prep.inference.control_tokens import ControlTokens
 from model_prep.inference.sampling import Prompt, Sampling
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE
 
-_BATCH = 64
-"""Prompt tokens between two chances to be interrupted."""
+_BATCH = 64  # prompt tokens between two chances to be interrupted
 _END = object()
 
 

@@ -88,8 +88,7 @@ class PredictionsFile:
             raise _unusable(file, error) from error
         self.done: list[Prediction] = []
         """Those in the file."""
-        self._end = 0
-        """Bytes of the file that are kept; what follows is written over."""
+        self._end = 0  # bytes of the file that are kept; what follows is written over
         if data.strip():
             self._resume(data)
 

@@ -10,12 +10,9 @@ from typing import Any
 
 from transformers import TextIteratorStreamer
 
-_BROKEN = "\ufffd"
-"""What bytes of a character that is not complete are decoded to."""
-_WINDOW = 64
-"""Ids that are decoded again with each new one, at most."""
-_OVERLAP = 8
-"""Ids before the new ones that decide how those are decoded."""
+_BROKEN = "\ufffd"  # what bytes of a character that is not complete are decoded to
+_WINDOW = 64  # ids that are decoded again with each new one, at most
+_OVERLAP = 8  # ids before the new ones that decide how those are decoded
 
 
 class TextStream(TextIteratorStreamer):

@@ -18,8 +18,7 @@ from model_prep.process_state import quiet_transformers, seeded
 from model_prep.tokenizer.files import find_tokenizer
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer, unused_pads
 
-_CONTEXT = 2048
-"""Tokens, where a model does not say."""
+_CONTEXT = 2048  # tokens, where a model does not say
 
 
 class HuggingFaceModel:

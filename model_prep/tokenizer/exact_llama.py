@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 from sentencepiece import SentencePieceProcessor
 from transformers import AddedToken, BatchEncoding, PreTrainedTokenizer
 
-_BARRIER = "\x01"
-"""A character of one byte piece, which no other piece can merge with."""
+_BARRIER = "\x01"  # a character of one byte piece, which no other piece can merge with
 _MANY_CHARS = 100_000
 """From here on the work is shared by all cores; threads cost more than they save below."""
 _NOWHERE = (0, 0)
@@ -26,10 +25,8 @@ class _Part(NamedTuple):
     """A stretch of text, or an added token."""
 
     ids: list[int]
-    begin: int
-    """Where in the text, in characters."""
-    end: int | None = None
-    """Where a token ends."""
+    begin: int  # where in the text, in characters
+    end: int | None = None  # where a token ends
 
 
 class ExactLlamaTokenizer(PreTrainedTokenizer):

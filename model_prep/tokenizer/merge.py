@@ -28,8 +28,7 @@ from model_prep.tokenizer.train import DEFAULT_VOCAB_SIZE, check_corpus, train_s
 
 CHINESE_FILE = "chinese_sp.model"
 """Name of a trained Chinese model in the output folder."""
-_SPACE = "▁"
-"""What pieces have for a space."""
+_SPACE = "▁"  # what pieces have for a space
 _OUTPUT_BYTES = 20 * 2**20
 
 

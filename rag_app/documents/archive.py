@@ -49,8 +49,7 @@ class _Count:
     unpacked: int = 0
     markup: int = 0
     tags: int = 0
-    rows: int = 0
-    """Bytes of what is read row by row, which are not counted elsewhere."""
+    rows: int = 0  # bytes of what is read row by row, which are not counted elsewhere
 
 
 def check_archive(

@@ -41,8 +41,7 @@ from rag_app.server.routes import (
 from rag_app.server.schemas import openapi
 from rag_app.settings import Settings
 
-_THREADS = 32
-"""For what requests do besides generating; threads are started as needed."""
+_THREADS = 32  # for what requests do besides generating; threads are started as needed
 
 
 def create_app(

@@ -129,8 +129,7 @@ def _public(message: str) -> str:
     return message.replace(f"{indexes_folder()}{os.sep}", "")
 
 
-_NEAR = 20
-"""Characters before and after a fault in JSON that are shown."""
+_NEAR = 20  # characters before and after a fault in JSON that are shown
 _UNREADABLE: Mapping[type[Exception], str] = {
     UnicodeDecodeError: "the body is not UTF-8; send JSON in UTF-8",
     RecursionError: "the body is nested too deeply",

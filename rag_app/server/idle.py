@@ -20,8 +20,7 @@ if TYPE_CHECKING:  # the resident engine, which has none of these, starts sooner
 
 _log = logging.getLogger("rag_app.server")
 
-_LOOKS = 20
-"""Into which the idle time is divided."""
+_LOOKS = 20  # into which the idle time is divided
 
 
 async def when_idle(

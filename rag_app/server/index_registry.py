@@ -37,10 +37,8 @@ RAG = "rag:"
 LATEST = ":latest"
 """The tag of a model that has none."""
 
-_LONGEST_FOLDER = 255
-"""Bytes of a name in a file system."""
-_SHOWN_MODELS = 10
-"""In the error about a model that isn't here."""
+_LONGEST_FOLDER = 255  # bytes of a name in a file system
+_SHOWN_MODELS = 10  # in the error about a model that isn't here
 _NAME = re.compile(r"\w[\w.\- ]{0,62}\w|\w")
 _log = logging.getLogger("rag_app.server")
 

@@ -27,17 +27,13 @@ from rag_app.server.schemas.indexes import Job
 if TYPE_CHECKING:
     from rag_app.index.indexing.report import IndexProgress, IndexReport
 
-_KEPT = 200
-"""Jobs that are remembered; the oldest of those that ended go first."""
+_KEPT = 200  # jobs that are remembered; the oldest of those that ended go first
 _MOST_WAITING = 1000
-_TOGETHER = 4
-"""Indexes that are written at once; each by one job at a time."""
+_TOGETHER = 4  # indexes that are written at once; each by one job at a time
 _ADOPTING_SECONDS = 30.0
 """Between two looks for uploads that another server, on the same home, was killed over."""
-_LOOK_SECONDS = 0.5
-"""Between two looks at what other servers on the home did or want."""
-_CANCEL_SECONDS = 60.0
-"""Longest wait for another server to end a job; it ends it later then."""
+_LOOK_SECONDS = 0.5  # between two looks at what other servers on the home did or want
+_CANCEL_SECONDS = 60.0  # longest wait for another server to end a job; it ends it later then
 _MOST_ATTEMPTS = 2
 """Times that a job may be running when the server dies; then it is not begun again."""
 _DIED = "the server ended before it could report on the files; the list of documents shows them"
@@ -55,8 +51,7 @@ class _StoppedError(Exception):
 class _Run:
     """A job, and what is needed to do it and to end it."""
 
-    name: str
-    """The name of its record."""
+    name: str  # the name of its record
     job: Job
     folder: Path
     suspect: bool
@@ -64,8 +59,7 @@ class _Run:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     stop: threading.Event = field(default_factory=threading.Event)
     task: asyncio.Task[None] | None = None
-    deadline: float = math.inf
-    """By `time.monotonic`, once it runs."""
+    deadline: float = math.inf  # by `time.monotonic`, once it runs
 
 
 class IndexingJobs:
@@ -82,8 +76,7 @@ class IndexingJobs:
         self._records = records
         self._runs: OrderedDict[str, _Run] = OrderedDict()
         self._heeding: asyncio.Task[None] | None = None
-        self._served: dict[str, float] = {}
-        """When a job of an index was begun last."""
+        self._served: dict[str, float] = {}  # when a job of an index was begun last
         self._workers = ThreadPoolExecutor(_TOGETHER, "indexing")
         self.closing = threading.Event()
         """Set when the server ends: what is being indexed is given up."""

@@ -25,10 +25,8 @@ from rag_app.server.queueing import end_tasks
 from rag_app.server.schemas.indexes import DocumentList, IndexList, Passage, PassageList
 from rag_app.settings import RetrieverKind
 
-_BEAT_SECONDS = 5.0
-"""Between two notifications of progress: clients give up a call that is silent."""
-_MOST_CHARACTERS = 20_000
-"""Characters that one call of `read_passage` returns."""
+_BEAT_SECONDS = 5.0  # between two notifications of progress: clients give up a call that is silent
+_MOST_CHARACTERS = 20_000  # characters that one call of `read_passage` returns
 
 Ctx = Context[Any, Any]
 IndexName = Annotated[str | None, Field(description="Name of the index; by default the main one.")]

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from rag_app.index.store.records import ChunkRecord, DocumentRecord
 
 _AT_ONCE = 2
-_SECONDS = 30.0
-"""For one page."""
-_MOST_BYTES = 32 * 2**20
-"""Bytes of pictures that are kept."""
+_SECONDS = 30.0  # for one page
+_MOST_BYTES = 32 * 2**20  # bytes of pictures that are kept
 MOST_PAGES = 3
 """On which a passage is shown."""
 

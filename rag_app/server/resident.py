@@ -32,10 +32,8 @@ if TYPE_CHECKING:
 
     from rag_app.settings import Settings
 
-_LOCK_SECONDS = 1.0
-"""A command that looks whether there is an engine holds the lock for a moment."""
-_TAKEN = 3
-"""Exit status of an engine that finds another one."""
+_LOCK_SECONDS = 1.0  # a command that looks whether there is an engine holds the lock for a moment
+_TAKEN = 3  # exit status of an engine that finds another one
 
 
 def main() -> None:

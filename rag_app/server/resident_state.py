@@ -18,8 +18,7 @@ from rag_app.server.schemas.resident import QuestionWork
 if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
-_LINES = 32
-"""Command lines that are known, the latest ones."""
+_LINES = 32  # command lines that are known, the latest ones
 
 
 class Resident:

@@ -38,8 +38,7 @@ SET_ASIDE = "set-aside"
 """Folder of an index with a folder for each upload that is not indexed any more."""
 _SERVERS = "servers"
 """Folder of the home with a file for each process that takes uploads, which it has locked."""
-_locks = ExitStack()
-"""Those of this process, until it ends."""
+_locks = ExitStack()  # those of this process, until it ends
 _ATTEMPTS = ".attempts"
 """File in an upload's folder: how often it was being indexed when the server ended."""
 MAX_FILES = 1000
@@ -52,10 +51,8 @@ _NOT_ON_WINDOWS = str.maketrans('<>:"|?*', "＜＞：＂｜？＊")
 """What no name has there: `9:` would be a drive, and a file lie behind `会议 9:` unseen."""
 LONGEST_NAME = 200
 """Bytes of a file name, so that temporary files next to it fit the 255 of file systems."""
-_MARK = 8
-"""Hexadecimal digits of its hash at the end of a name that is cut."""
-_LONGEST_PATH = 1000
-"""Bytes of a file name with its folders."""
+_MARK = 8  # hexadecimal digits of its hash at the end of a name that is cut
+_LONGEST_PATH = 1000  # bytes of a file name with its folders
 
 
 def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -> Path:

@@ -51,10 +51,8 @@ _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"\s*\\[A-Za-z@]+(?:#\d)*=?")
 _NUMBER = re.compile(r"\d+\.")
 _LENGTH = re.compile(r"\s*[-+]?[\d.]+\s*(?:em|ex|pt|cm|mm|in|fill?)\b(?:\s*(?:plus|minus)\s*\S+)*")
-_LONGEST = 50_000
-"""Characters of an argument."""
-_DEEPEST = 50
-"""Arguments in arguments."""
+_LONGEST = 50_000  # characters of an argument
+_DEEPEST = 50  # arguments in arguments
 
 
 def printed(source: str, depth: int = 0) -> str:

@@ -18,8 +18,7 @@ _REFERENCE = re.compile(r"<ref\b[^<>/]*>(.{0,5000}?)</ref>", re.DOTALL)
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,500}>")
 _TEMPLATE = re.compile(r"\{\{([^{}]{0,20000})\}\}")
-_DEEPEST = 20
-"""Templates in templates."""
+_DEEPEST = 20  # templates in templates
 _NAMED = re.compile(r"\s*([^=|\[\]<>]{1,60}?)\s*=\s*(.*?)\s*", re.DOTALL)
 _LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(?:-\w+)?")
 _LINK = re.compile(r"\[\[([^\[\]|]{1,500})(?:\|([^\[\]]{0,1000}))?\]\]")

@@ -38,13 +38,11 @@ _NOTE_MARK = re.compile(r"(?<![\w`])(\[[\w#*.-]{1,40}\])_(?!\w)")
 _MATH = re.compile(r":math:`([^`]*)`")
 _LIST_ITEM = re.compile(r"(\s*)[*-]\s+-\s?(.*)|(\s+)-\s?(.*)")
 _GRID = re.compile(r"\s*\+[-=+]{2,}\+\s*")
-_LONGEST_TABLE = 500
-"""Lines."""
+_LONGEST_TABLE = 500  # lines
 _MOSTLY_RULE = 0.8
 """Share of a line of a table from which on it is a rule, of which a sign may be damaged."""
 _SIMPLE = re.compile(r"\s*={2,}(?:\s+={2,})+\s*")
-_FILLER = "\0"
-"""The second column of a wide character."""
+_FILLER = "\0"  # the second column of a wide character
 
 
 def restructured_markdown(text: str) -> str:

@@ -17,8 +17,7 @@ _TOKEN = re.compile(
 )
 _STATEMENT = re.compile(r"(?:set|show|import|include|return)\b")
 _LET = re.compile(r"let\s+([\w-]+)\s*(?:=\s*(?=[\[\"\d-]))?")
-_NUMBER = re.compile(r"-?\d[\d.]*(?:%|[a-z]{2,4})?\s*")
-"""A number, or a length, as code has it."""
+_NUMBER = re.compile(r"-?\d[\d.]*(?:%|[a-z]{2,4})?\s*")  # a number, or a length, as code has it
 _BRANCH = re.compile(r"(?:if|for|while|else|context)\b[^\[{\n]{0,500}")
 _STRING = re.compile(r'"((?:\\.|[^"\\]){0,5000})"')
 _NAME = re.compile(r"[^\W\d][\w-]*(?:\.[^\W\d][\w-]*)*")
@@ -32,8 +31,7 @@ _SHOWN = frozenset({"caption", "title", "body", "attribution"})
 _DEEPEST = 40
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _ARGUMENT = re.compile(r"\s*([a-zA-Z][\w-]*)\s*:(?!:)")
-_LONGEST = 50_000
-"""Characters of a group."""
+_LONGEST = 50_000  # characters of a group
 
 
 def typst_markdown(source: str) -> str:

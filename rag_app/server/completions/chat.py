@@ -35,8 +35,7 @@ from rag_app.server.schemas.requests import CONSTRAINTS, Sampling
 Logprobs = Sequence[Mapping[str, Any]]
 """LangChain's, of each token, with its alternatives in ``top_logprobs``."""
 
-_UNSUPPORTED = ("logprobs", "logit_bias")
-"""Options that answers from documents don't take."""
+_UNSUPPORTED = ("logprobs", "logit_bias")  # options that answers from documents don't take
 _PENALTIES = ("presence_penalty", "frequency_penalty")
 """Those that clients send with every request, as people once set them."""
 _OPTIONS = (

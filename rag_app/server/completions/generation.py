@@ -51,8 +51,7 @@ class LlmGeneration:
     def __init__(self, request: Sampling, objects: ChatObjects) -> None:
         self._objects = objects
         self._sources: list[MessageChunks] = []
-        self._thoughts: dict[int, Thoughts] = {}
-        """Of the texts whose reasoning is parted from them."""
+        self._thoughts: dict[int, Thoughts] = {}  # of the texts whose reasoning is parted from them
         self._notes: list[str] = []
         self._old_form = False
         """Whether calls of tools are those of functions, as older clients have them."""

@@ -47,8 +47,7 @@ class Relay(Response):
         self._body = {**body, "model": llm.model_name}
         self._place = place
         self._seconds = seconds
-        self._begun = ""
-        """The content type that was sent, empty before."""
+        self._begun = ""  # the content type that was sent, empty before
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and its answer back."""

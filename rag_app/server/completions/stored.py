@@ -19,8 +19,7 @@ _ID = re.compile(r"resp_[0-9a-f]{32}")
 _ITEM = re.compile(r"(?:msg|fc)_([0-9a-f]{32})_(\d{1,4})")
 _MOST = 1000
 _MOST_BYTES = 256 * 2**20
-_SECONDS = 30 * 24 * 3600.0
-"""As long as OpenAI keeps them."""
+_SECONDS = 30 * 24 * 3600.0  # as long as OpenAI keeps them
 
 StoredItems = list[dict[str, Any]]
 """Messages, calls and what came of them, as requests and responses have them."""

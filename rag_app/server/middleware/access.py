@@ -23,8 +23,7 @@ ANY_ORIGIN = "*"
 _INDEX = "index:"
 _FREE_GUESSES = 10
 """Wrong keys from one address that are answered at once, and how many more each minute."""
-_REMEMBERED = 10_000
-"""Addresses, and pairs of an address and a key."""
+_REMEMBERED = 10_000  # addresses, and pairs of an address and a key
 _KEY_HEADERS = ("api-key", "x-api-key")
 """In which clients of Azure's and of Anthropic's API send a key."""
 

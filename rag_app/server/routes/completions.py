@@ -41,8 +41,7 @@ _CHAT = "(?:会话|对话|聊天)"
 _DIGESTS = "summari|summary|title|descri|extract|continuing|generating"
 _DIGEST = rf"\A.{{0,250}}\b(?:{_DIGESTS})[^.;!?\n]{{0,100}}"
 _SUMMARIZE = r"\A.{0,250}\b(?:summary\ of|summari[sz]e)\ "
-_STATED = r"(?![^.。:：;；!！\n]{0,200}[?？])"
-"""What people ask about such a thing is a question."""
+_STATED = r"(?![^.。:：;；!！\n]{0,200}[?？])"  # what people ask about such a thing is a question
 _TASKS = re.compile(
     rf"""
     \A\s*\#{{3}}\s*Task:.*(?:<chat_history>

@@ -26,8 +26,7 @@ from rag_app.server.schemas.resident import File, Greeting, Lines, Passages, Que
 
 AsyncEvents = AsyncIterator[dict[str, Any]]
 Pieces = Callable[[RunnableConfig], AsyncIterator[Any]]
-_THREADS = 8
-"""For what requests do besides generating."""
+_THREADS = 8  # for what requests do besides generating
 router = APIRouter(prefix="/resident", include_in_schema=False)
 
 

@@ -27,12 +27,10 @@ from rag_app.server.schemas.tools import (
 
 _NEWER_TEXTS = ("input_text", "output_text")
 _TEXT = "text"
-_SAID = (_TEXT, "refusal")
-"""Parts of a message that are words; only models send the second."""
+_SAID = (_TEXT, "refusal")  # parts of a message that are words; only models send the second
 _MAY_BE_SILENT = ("system", "developer", "assistant")
 """Roles of messages that clients send without any content."""
-_RESULTS = ("tool", "function")
-"""Roles of what came of a call, the newer and the older one."""
+_RESULTS = ("tool", "function")  # roles of what came of a call, the newer and the older one
 
 
 class Part(RequestBody):

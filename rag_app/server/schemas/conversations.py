@@ -20,10 +20,8 @@ Wanted = Annotated[
 ]
 
 
-_MOST_BYTES = 2_000_000
-"""Bytes of what is kept with a question and its answer."""
-_DEEPEST = 30
-"""Objects and lists in one another."""
+_MOST_BYTES = 2_000_000  # bytes of what is kept with a question and its answer
+_DEEPEST = 30  # objects and lists in one another
 
 _TURN = {"question": "李白是怎样去世的？", "text": "在当涂病逝[1]。", "details": {"answered": True}}
 _CONVERSATION = {"id": "5f0c61d2", "name": "李白是怎样去世的？", "changed": 1.7e9, "turns": 1}

@@ -50,8 +50,7 @@ _INPUT_TYPES: Mapping[str, Literal["query", "passage"]] = {
     "text-matching": "query",
 }
 """What other APIs call questions and passages, and we do."""
-_TRUNCATE = {"NONE": False, "END": True}
-"""How other APIs say whether a text is cut."""
+_TRUNCATE = {"NONE": False, "END": True}  # how other APIs say whether a text is cut
 
 
 class Model(types.Model):

@@ -33,11 +33,9 @@ TextOr = Annotated[
     Discriminator(lambda value: ONE if isinstance(value, str) else MANY),
 ]
 """A text, or what other clients send for one."""
-_LEVELS = 200
-"""Of nested objects and lists in a body."""
+_LEVELS = 200  # of nested objects and lists in a body
 _ALL_TOKENS = 100_000
-_LIKELIEST = 1e-6
-"""In place of a ``top_p`` of 0, by which clients mean the likeliest token alone."""
+_LIKELIEST = 1e-6  # in place of a ``top_p`` of 0, by which clients mean the likeliest token alone
 
 
 def example(**values: Any) -> ConfigDict:
