@@ -124,7 +124,9 @@ def _embedded(
 ) -> Vectors:
     """Return what the encoder makes of each piece between its special tokens, ``[pieces, n]``."""
     count = tokenizer.get_vocab_size()
-    before, after = _around(tokenizer)
+    encoding = tokenizer.encode("1")
+    inner = [place for place, mask in enumerate(encoding.special_tokens_mask) if not mask]
+    before, after = encoding.ids[: inner[0]], encoding.ids[inner[-1] + 1 :]
     model = _encoder(folder)
     hidden = _encoded(model, [[*before, *after]]).shape[1]
     with _appending(kept) as file:
@@ -138,13 +140,6 @@ def _embedded(
             file.flush()
             progress(ids.stop, count)
     return np.fromfile(kept, "<f4").reshape(count, hidden)
-
-
-def _around(tokenizer: "Tokenizer") -> tuple[list[int], list[int]]:
-    """Return the special tokens before and after a text."""
-    encoding = tokenizer.encode("1")
-    inner = [place for place, mask in enumerate(encoding.special_tokens_mask) if not mask]
-    return encoding.ids[: inner[0]], encoding.ids[inner[-1] + 1 :]
 
 
 def _encoder(folder: Path) -> "SentenceTransformer":
@@ -223,17 +218,14 @@ def _write(
     StaticModel(
         table.astype(np.float16), plain, config, normalize=True, max_length=None
     ).save_pretrained(place)
-    (place / "README.md").write_text(_note(source), encoding="utf-8")
-
-
-def _note(source: Path) -> str:
     entry = find(source.name)
     licence = entry.licence if entry else "that of the encoder"
-    return (
+    (place / "README.md").write_text(
         f"# A static model of {source.name}\n\n"
         "Made by `model-prep distill`: each piece of the encoder's vocabulary went through it\n"
         "once, the components of the vectors were scaled to one variance, and frequent pieces\n"
         "weigh less.\n"
         "`rag-app --embedding` takes this folder, and so does Model2Vec.\n\n"
-        f"Licence: {licence}; the vectors are the encoder's.\n"
+        f"Licence: {licence}; the vectors are the encoder's.\n",
+        encoding="utf-8",
     )

@@ -64,15 +64,12 @@ class Boundary(TyperGroup):
         except self.errors as error:
             if ctx.params.get("debug"):
                 raise
-            self._fail(self.describe(error, ctx), 1)
+            _say(self.program, self.describe(error, ctx))
+            raise typer.Exit(1) from None
 
     def describe(self, error: Exception, ctx: Any) -> str:  # noqa: ARG002 - for rag-app's
         """Return the line that says what is wrong."""
         return str(error)
-
-    def _fail(self, message: str, code: int) -> None:
-        _say(self.program, message)
-        raise typer.Exit(code) from None
 
 
 @contextmanager

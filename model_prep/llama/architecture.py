@@ -301,6 +301,9 @@ def parse_config(config: Mapping[str, Any]) -> ModelConfig:
     _require_layers(layers)
     rope = _rope(config)
     kind = config.get("model_type")
+    # Of a Mistral, the tokens that see each other.
+    length = int(config.get("max_position_embeddings") or ModelConfig.max_position_embeddings)
+    window = config.get("sliding_window") if config.get("model_type") == "mistral" else None
     return ModelConfig(
         hidden_size=hidden,
         num_hidden_layers=layers,
@@ -312,20 +315,13 @@ def parse_config(config: Mapping[str, Any]) -> ModelConfig:
         rope_theta=float(
             rope.get("rope_theta") or config.get("rope_theta") or ModelConfig.rope_theta
         ),
-        max_position_embeddings=_context(config),
+        max_position_embeddings=min(length, int(window)) if window else length,
         model_type=kind if kind in MODEL_TYPES else "llama",
         head_size=None if head_size == hidden // heads else head_size,
         attention_bias=bool(config.get("attention_bias")),
         mlp_bias=bool(config.get("mlp_bias")),
         rope_scaling=rope if scaling_type(rope) != "default" else None,
     )
-
-
-def _context(config: Mapping[str, Any]) -> int:
-    """Return the tokens of the context: of a Mistral, those that see each other."""
-    length = int(config.get("max_position_embeddings") or ModelConfig.max_position_embeddings)
-    window = config.get("sliding_window") if config.get("model_type") == "mistral" else None
-    return min(length, int(window)) if window else length
 
 
 def to_config(config: ModelConfig, dtype: str) -> dict[str, Any]:

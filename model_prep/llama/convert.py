@@ -111,7 +111,11 @@ def _to_hugging_face(
     tokenizer = _find_tokenizer(folder, input_dir)
     pieces = vocabulary_size(tokenizer)
     with MetaCheckpoint(folder, params) as meta:
-        _require_rows(meta, pieces, tokenizer)
+        if pieces > (rows := meta.config.vocab_size):
+            raise CheckpointError(
+                f"{tokenizer} has {pieces:,} pieces and the weights in {meta.files[0].parent} have "
+                f"{rows:,}: they belong to different models; get the right tokenizer"
+            )
         tensors = require_finite(meta.data(), folder)
         size = sum(tensor.size for tensor in tensors)
         done = Conversion("hf", folder, output_dir, len(tensors), size, meta.dtype, [])
@@ -172,14 +176,6 @@ def _find_tokenizer(*folders: Path) -> Path:
         if (folder / MODEL_FILE).is_file():
             return folder / MODEL_FILE
     raise CheckpointError(f"there is no {MODEL_FILE} in {folders[0]} or above it; copy it there")
-
-
-def _require_rows(meta: MetaCheckpoint, pieces: int, tokenizer: Path) -> None:
-    if pieces > (rows := meta.config.vocab_size):
-        raise CheckpointError(
-            f"{tokenizer} has {pieces:,} pieces and the weights in {meta.files[0].parent} have "
-            f"{rows:,}: they belong to different models; get the right tokenizer"
-        )
 
 
 def _to_meta(

@@ -61,7 +61,10 @@ def estimate(settings: TrainingSettings, *, shown: int = 2) -> Estimate:
     trained = sum(tensor.numel() for tensor in parameters if tensor.requires_grad)
     frozen = sum(tensor.numel() for tensor in parameters) - trained
     steps = _steps(settings, len(data.train))
-    tokens = steps * _sequences_per_step(settings) * data.train.tokens / len(data.train)
+    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+    tokens = steps * (batch * _processes()) * data.train.tokens / len(data.train)
+    # Forward and, for the activations, backward; 2 operations for each weight and token.
+    operations = (6 if settings.gradient_checkpointing else 4) * frozen + 6 * trained
     return Estimate(
         samples=data.samples,
         tokens=data.train.tokens,
@@ -74,7 +77,7 @@ def estimate(settings: TrainingSettings, *, shown: int = 2) -> Estimate:
         parameters=frozen + trained,
         trained=trained,
         memory_gb=_memory(settings, model.config, frozen, trained) / 1e9,
-        seconds=_seconds(settings, frozen, trained, tokens),
+        seconds=tokens * operations / (_speed(settings) * _SHARE * _processes()),
         problems=dict(samples.problems.counts),
         first_problems=list(map(str, samples.problems.first)),
         shown=[
@@ -97,11 +100,6 @@ def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _sequences_per_step(settings: TrainingSettings) -> int:
-    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
-    return batch * _processes()
-
-
 def _steps(settings: TrainingSettings, sequences: int) -> int:
     if settings.max_steps > 0:
         return settings.max_steps
@@ -122,12 +120,6 @@ def _memory(settings: TrainingSettings, config: Any, frozen: int, trained: int) 
     logits: float = tokens * config.vocab_size * (size + 8)
     activations: float = tokens * hidden * size * kept
     return weights + activations + logits
-
-
-def _seconds(settings: TrainingSettings, frozen: int, trained: int, tokens: float) -> float:
-    # Forward and, for the activations, backward; 2 operations for each weight and token.
-    operations = (6 if settings.gradient_checkpointing else 4) * frozen + 6 * trained
-    return tokens * operations / (_speed(settings) * _SHARE * _processes())
 
 
 def _speed(settings: TrainingSettings) -> float:

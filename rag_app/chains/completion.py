@@ -226,7 +226,8 @@ def may_begin_earlier(question: str, begun: str, citations: Sequence[Citation]) 
 def _whole(asked: AskedFor, question: str, sentence: str, start: int, end: int) -> tuple[int, int]:
     """Return where that begins and ends in a sentence which a part of it belongs to."""
     if asked == "amount":
-        return _range(sentence, start, end)
+        before, after = _FROM.search(sentence, 0, start), _TO.match(sentence, end)
+        return before.start() if before else start, after.end() if after else end
     clauses = list(_clauses(sentence))
     if asked == "explanation":
         first, last = _clause(sentence, *_around(clauses, start, end), start, end)
@@ -320,12 +321,6 @@ def _clause(sentence: str, first: int, last: int, start: int, end: int) -> tuple
         return but.end() if but else first, last
     came = sentence.find("而", end, last)
     return first, came if came >= 0 else last
-
-
-def _range(sentence: str, start: int, end: int) -> tuple[int, int]:
-    """Return the range that an amount is one end of; the amount itself if there is none."""
-    before, after = _FROM.search(sentence, 0, start), _TO.match(sentence, end)
-    return before.start() if before else start, after.end() if after else end
 
 
 def _list(

@@ -91,23 +91,15 @@ def _keeping(read: ReadPicture, kept: KeptPictures) -> ReadPicture:
         key = hashlib.sha256(what.encode() + image.tobytes()).digest()
         found = kept.get(key)
         if found is not None:
-            return _restored(found)
+            chars, turn, unsure = json.loads(found)
+            known = [Char(*place)._replace(spaced=Space(spaced)) for *place, spaced in chars]
+            return PageCharacters(known, turn=turn, unsure=unsure)
         page = read(image)
-        kept.keep(key, _stored(page))
+        chars = [[*char[:6], char.spaced.value] for char in page.chars]
+        kept.keep(key, json.dumps([chars, page.turn, page.unsure]).encode())
         return page
 
     return read_once
-
-
-def _stored(page: PageCharacters) -> bytes:
-    chars = [[*char[:6], char.spaced.value] for char in page.chars]
-    return json.dumps([chars, page.turn, page.unsure]).encode()
-
-
-def _restored(stored: bytes) -> PageCharacters:
-    chars, turn, unsure = json.loads(stored)
-    read = [Char(*place)._replace(spaced=Space(spaced)) for *place, spaced in chars]
-    return PageCharacters(read, turn=turn, unsure=unsure)
 
 
 def picture_lines(data: bytes, read: ReadPicture) -> list[str]:

@@ -203,7 +203,9 @@ def rgb(path: Path, rows: list[tuple[int, Record]], noise: float | None) -> Data
             msg = f"{path}:{number} is not a line of RGB's format ({error!r})"
             raise DocumentError(msg) from error
         if noise is not None:
-            positive, negative = _noisy(positive, negative, noise)
+            wrong = min(math.ceil(RGB_PASSAGES * noise), len(negative))
+            right = 0 if noise == 1 else min(RGB_PASSAGES - wrong, len(positive))
+            positive, negative = positive[:right], negative[: RGB_PASSAGES - right]
         for passage in (*positive, *negative):
             passages.setdefault(passage, GoldPassage(f"p{len(passages) + 1:05}", passage))
         grades = {passages[passage].file_name: 1 for passage in positive}
@@ -239,10 +241,3 @@ def _parts(answer: Any) -> tuple[tuple[str, ...], ...]:
 
 def _wordings(parts: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
     return tuple("、".join(chosen) for chosen in islice(product(*parts), _MOST_WORDINGS))
-
-
-def _noisy(positive: list[str], negative: list[str], noise: float) -> tuple[list[str], list[str]]:
-    """Return so many of each that the noise is what was asked for, as far as there are enough."""
-    wrong = min(math.ceil(RGB_PASSAGES * noise), len(negative))
-    right = 0 if noise == 1 else min(RGB_PASSAGES - wrong, len(positive))
-    return positive[:right], negative[: RGB_PASSAGES - right]

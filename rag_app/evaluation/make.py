@@ -154,7 +154,15 @@ class _Drafts:
     def __init__(self, app: "RagApp", sources: Sequence[str]) -> None:
         self._app = app
         self._prompts = Prompts.of(app.settings.prompts)
-        self._names = _short_names(sources)
+        # The file name of each source, or its path where two have the same.
+        names: dict[str, set[str]] = {}
+        for source in sources:
+            names.setdefault(PurePath(source).name, set()).add(source)
+        self._names = {
+            source: name if len(same) == 1 else source
+            for name, same in names.items()
+            for source in same
+        }
 
     def of(self, chunk: ChunkRecord, asked: set[tuple[str, ...]]) -> dict[str, Any] | str:
         """Return the line of a question about a passage, or why there is none.
@@ -255,18 +263,6 @@ def _drawn(app: "RagApp", seed: int) -> list[ChunkRecord]:
 def _id(chunk: ChunkRecord) -> str:
     identity = f"{PurePath(chunk.source).name}\0{chunk.text}"
     return f"draft-{hashlib.sha256(identity.encode('utf-8', 'replace')).hexdigest()[:12]}"
-
-
-def _short_names(sources: Sequence[str]) -> dict[str, str]:
-    """Return the file name of each source, or its path where two have the same."""
-    names: dict[str, set[str]] = {}
-    for source in sources:
-        names.setdefault(PurePath(source).name, set()).add(source)
-    return {
-        source: name if len(same) == 1 else source
-        for name, same in names.items()
-        for source in same
-    }
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

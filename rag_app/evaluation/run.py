@@ -110,7 +110,11 @@ class Evaluation:
             values["seed"] = settings.seed
         if not retrieval_only:
             values["prompts"] = _prompts_digest(settings.prompts)
-            values["llm_file"] = _file_state(settings.llm)
+            # Models that are not one file are known by their names.
+            path = Path(settings.llm).expanduser()
+            values["llm_file"] = (
+                [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
+            )
             if (calibration := self.app.calibration) != CALIBRATION:
                 values["calibration"] = asdict(calibration)
         sizes = {name: getattr(settings, name) for name in ("chunk_size", "chunk_overlap")}
@@ -313,9 +317,3 @@ def _prompts_digest(given: Any) -> str:
             messages = prompts.messages(cast("Task", task), language, **values)
             texts.append([message.text for message in messages])
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
-
-
-def _file_state(llm: str) -> list[int] | None:
-    """Return size and time of a model that is one file; others are known by their names."""
-    path = Path(llm).expanduser()
-    return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None

@@ -93,7 +93,8 @@ def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
         [[], ['明代']]
     """
     asked, held = Facts.of(question), Facts.of(text)
-    parts = _parts_of_words(fold(in_digits(text)))
+    # Numbers and letters that stand together, as in v2.3, Python3 and 350kW.
+    parts = set(re.findall(r"\d+(?:\.\d+)*|[a-z]+", fold(in_digits(text))))
     words = asked.words - held.all_words - Facts.of(document).all_words - parts
     if language_of(question) == "en":
         words = frozenset(word for word in words if any(char.isdigit() for char in word))
@@ -118,11 +119,6 @@ def _named_numbers(question: str) -> set[str]:
     if not asks_whether(question):
         return set(numbers)
     return {number for number, units in numbers.items() if "" in units} | years(question)
-
-
-def _parts_of_words(text: str) -> set[str]:
-    """Return the numbers and the letters that stand together, as in v2.3, Python3 and 350kW."""
-    return set(re.findall(r"\d+(?:\.\d+)*|[a-z]+", text))
 
 
 def _may_be_known(phrase: str, others: frozenset[str]) -> bool:

@@ -66,7 +66,10 @@ def shown_moment(value: datetime | date | time, number_format: str) -> str:
     letters = "".join(token["letters"] or "" for token in found).lower()
     dated = isinstance(value, time) and not {*letters}.isdisjoint("yedga")
     if not is_moment(section) or section.lower() in _LOCAL_DATES or dated:
-        return _iso(value)
+        # As people write it: no time where it is midnight.
+        if isinstance(value, datetime):
+            return value.date().isoformat() if value.time() == time() else value.isoformat(" ")
+        return value.isoformat()
     moment = _moment_of(value)
     half = any(token["ampm"] for token in found)
     shown = []
@@ -144,10 +147,3 @@ def _part(moment: datetime, name: str, width: int, half: bool, section: str) -> 
     if words:
         return chinese_number(number, *words)
     return f"{number:02}" if width >= 2 else str(number)
-
-
-def _iso(value: datetime | date | time) -> str:
-    """Return a moment as people write it: no time where it is midnight."""
-    if isinstance(value, datetime):
-        return value.date().isoformat() if value.time() == time() else value.isoformat(" ")
-    return value.isoformat()

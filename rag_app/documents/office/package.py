@@ -151,7 +151,10 @@ def rewritten(data: bytes, part: Callable[[str, bytes], bytes | None] | None = N
     with zipfile.ZipFile(BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
         for item in old.infolist():
             if item.file_size > LARGE and not item.filename.endswith("/styles.xml"):
-                _copy(old, item, new)
+                copy = zipfile.ZipInfo(plain_name(item.filename))
+                copy.compress_type = zipfile.ZIP_DEFLATED
+                with old.open(item) as source, new.open(copy, "w") as target:
+                    shutil.copyfileobj(source, target)
                 continue
             is_xml = item.filename.endswith((".xml", ".rels"))
             before = _transitional(old.read(item)) if is_xml else old.read(item)
@@ -159,13 +162,6 @@ def rewritten(data: bytes, part: Callable[[str, bytes], bytes | None] | None = N
             if content is not None:
                 new.writestr(plain_name(item.filename), content)
     return file.getvalue()
-
-
-def _copy(old: zipfile.ZipFile, item: zipfile.ZipInfo, new: zipfile.ZipFile) -> None:
-    copy = zipfile.ZipInfo(plain_name(item.filename))
-    copy.compress_type = zipfile.ZIP_DEFLATED
-    with old.open(item) as source, new.open(copy, "w") as target:
-        shutil.copyfileobj(source, target)
 
 
 def plain_name(part: str) -> str:

@@ -159,7 +159,11 @@ def _slide_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
 
 def _master_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
     """Yield what the layout and the master show on a slide, unless it was said before."""
-    for page, below in pairwise([slide, *_masters(slide)]):
+    found: list[Any] = []
+    with suppress(KeyError):  # of damaged relations
+        found.append(slide.slide_layout)
+        found.append(slide.slide_layout.slide_master)
+    for page, below in pairwise([slide, *found]):
         if page.element.get("showMasterSp") in {"0", "false"}:
             return
         for shape in below.element.iter(tag("p:sp")):
@@ -167,15 +171,6 @@ def _master_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
             if text and text not in reading.running:
                 reading.running.add(text)
                 yield text
-
-
-def _masters(slide: "Slide") -> list[Any]:
-    """Return the layout and the master of a slide, as far as they are there."""
-    found: list[Any] = []
-    with suppress(KeyError):  # of damaged relations
-        found.append(slide.slide_layout)
-        found.append(slide.slide_layout.slide_master)
-    return found
 
 
 def _is_left_out(shape: Any, reading: _Reading) -> bool:

@@ -112,7 +112,8 @@ def _regions(items: Sequence[Fragment | Table], depth: int) -> Iterator[list[Fra
     if cut is None and depth < _DEEPEST and len(items) >= 2 * NARROW_LINES:
         cut = _best_gutter(items, _are_columns, NARROW, NARROW_LINES)
     if cut is None:
-        yield _row_order(items)
+        tables = [item for item in items if isinstance(item, Table)]
+        yield sorted([*_lines(items), *tables], key=lambda item: -item.top)
         return
     for region in _parted(items, *cut):
         if region:
@@ -130,11 +131,6 @@ def _parted(
     left = [item for item in band if (item.left + item.right) / 2 < gutter]
     right = [item for item in band if (item.left + item.right) / 2 >= gutter]
     return [above, left, right, below]
-
-
-def _row_order(items: Sequence[Fragment | Table]) -> list[Fragment | Table]:
-    tables = [item for item in items if isinstance(item, Table)]
-    return sorted([*_lines(items), *tables], key=lambda item: -item.top)
 
 
 def _best_gutter(

@@ -44,7 +44,12 @@ def _strips(lines: Sequence[Sequence[Fragment]]) -> Iterator[_Strip]:
     """Yield strips that enough lines, one below the other, leave free."""
     open_strips: list[_Strip] = []
     for number, line in enumerate(lines):
-        gaps = _gaps(line)
+        chars = [char for part in line for char in part.chars]
+        gaps = [
+            (before.right, after.left)
+            for before, after in itertools.pairwise(chars)
+            if after.left - before.right > NARROW * after.size
+        ]
         least = NARROW * line[0].size
         going_on: list[_Strip] = []
         for strip in open_strips:
@@ -66,16 +71,6 @@ def _strips(lines: Sequence[Sequence[Fragment]]) -> Iterator[_Strip]:
             if not any(left < end and right > start for start, end in known)
         ]
     yield from (strip for strip in open_strips if strip.count >= NARROW_LINES)
-
-
-def _gaps(line: Sequence[Fragment]) -> list[tuple[float, float]]:
-    """Return the spaces between the characters of a line that may be gutters."""
-    chars = [char for part in line for char in part.chars]
-    return [
-        (before.right, after.left)
-        for before, after in itertools.pairwise(chars)
-        if after.left - before.right > NARROW * after.size
-    ]
 
 
 def _pieces(part: Fragment, cuts: Sequence[float]) -> Iterator[Fragment]:

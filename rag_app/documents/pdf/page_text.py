@@ -169,7 +169,9 @@ class _Writer:
         for number, (line, text) in enumerate(zip(part.lines, texts, strict=True)):
             if number:
                 self._glue(text)
-            self._line(line, text)
+            start = self._length
+            self._write(text)
+            self._box(start, (line.left, line.bottom, line.right, line.top))
         self._open, self._last = part.open, part.lines[-1] if len(part.lines) > 1 else None
 
     def _is_next_column(self, line: Fragment) -> bool:
@@ -233,11 +235,6 @@ class _Writer:
         if text:
             self._done.append(text)
             self._length += len(text)
-
-    def _line(self, line: Fragment, text: str) -> None:
-        start = self._length
-        self._write(text)
-        self._box(start, (line.left, line.bottom, line.right, line.top))
 
     def _box(self, start: int, box: Box) -> None:
         """Note where the text from ``start`` on stands on the page, before it was turned."""

@@ -51,7 +51,9 @@ def page_edges(page: PdfPage) -> tuple[list[Edge], list[Edge]]:
     for number, item in enumerate(objects):
         if number == _MOST_OBJECTS:
             break
-        stroked = _is_stroked(item)
+        fill, stroke = c_int(), c_int()
+        pdfium.FPDFPath_GetDrawMode(item.raw, byref(fill), byref(stroke))
+        stroked = bool(stroke.value)
         for left, bottom, right, top in _boxes(item):
             if top - bottom <= _THIN < right - left:
                 horizontal.append(Edge((top + bottom) / 2, left, right))
@@ -75,12 +77,6 @@ def _place_of(item: PdfObject) -> PdfMatrix:
     while (item := item.container) is not None:
         matrix = matrix.multiply(item.get_matrix())
     return matrix
-
-
-def _is_stroked(item: PdfObject) -> bool:
-    fill, stroke = c_int(), c_int()
-    pdfium.FPDFPath_GetDrawMode(item.raw, byref(fill), byref(stroke))
-    return bool(stroke.value)
 
 
 def _boxes(item: PdfObject) -> Iterator[Box]:

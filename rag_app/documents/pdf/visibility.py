@@ -70,7 +70,10 @@ def unseen(page: PdfPage, drawn: Sequence[Drawn]) -> set[int]:
     found = {at for run in runs if len(run) >= _FEW for at in run}
     if not found:
         return found
-    return found - _read_in_pictures(page, drawn, found, inkless, _on_writing(without, boxes))
+    # Where there is writing there are edges.
+    edges = np.zeros(without.shape[:2], dtype=bool)
+    edges[:, 1:] = _apart(without[:, 1:], without[:, :-1]) > _EDGE
+    return found - _read_in_pictures(page, drawn, found, inkless, _holds(edges, boxes))
 
 
 def _pixels(page: PdfPage) -> NDArray[np.uint8]:
@@ -125,13 +128,6 @@ def _differ(
     return _holds(changed, boxes)
 
 
-def _on_writing(pixels: NDArray[np.uint8], boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which boxes hold edges, as those of letters are."""
-    edges = np.zeros(pixels.shape[:2], dtype=bool)
-    edges[:, 1:] = _apart(pixels[:, 1:], pixels[:, :-1]) > _EDGE
-    return _holds(edges, boxes)
-
-
 def _apart(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.int16]:
     """Return by how many levels the colours of pixels differ at most."""
     apart: NDArray[np.int16] = np.abs(first[..., :3].astype(np.int16) - second[..., :3]).max(
@@ -175,7 +171,9 @@ def _read_in_pictures(
     on_writing: NDArray[np.bool_],
 ) -> set[int]:
     """Return which hidden characters stand where a picture shows writing."""
-    is_scan = _largest_picture(page) > _SCAN
+    width, height = page.get_size()
+    areas = ((right - left) * (top - bottom) for left, bottom, right, top in picture_boxes(page))
+    is_scan = float(max(areas, default=0.0) / (width * height)) > _SCAN
     texts: list[list[int]] = []
     before = -1
     for at in sorted(hidden):
@@ -191,10 +189,3 @@ def _read_in_pictures(
     if read:
         read += [text for text in texts if len(text) < _FEW]
     return {at for text in read for at in text}
-
-
-def _largest_picture(page: PdfPage) -> float:
-    """Return which share of a page its largest picture covers."""
-    width, height = page.get_size()
-    areas = ((right - left) * (top - bottom) for left, bottom, right, top in picture_boxes(page))
-    return float(max(areas, default=0.0) / (width * height))

@@ -68,7 +68,10 @@ _MOST_CSS = 500_000  # characters
 def remove_unseen(soup: BeautifulSoup) -> None:
     """Take out of a page what a reader never sees, or only uses: menus, buttons, banners."""
     _write_fields(soup)
-    _write_drawings(soup)
+    for drawing in soup.find_all("svg"):
+        words = [text.get_text(" ", strip=True) for text in drawing.find_all("text")]
+        if any(words):
+            drawing.name, drawing.string = "p", " ".join(words)
     for shadow in soup.find_all("template", shadowrootmode=True):  # it is shown where it stands
         shadow.name = "div"
     reachable = set(_reachable(soup))
@@ -104,14 +107,6 @@ def _write_fields(soup: BeautifulSoup) -> None:
         box.insert(0, "☑" if box.get("aria-checked") == "true" else "☐")
     for box in soup.select(".checkbox-on, .checkbox-off"):  # of Notion
         box.insert(0, "☑" if "checkbox-on" in box.get_attribute_list("class") else "☐")
-
-
-def _write_drawings(soup: BeautifulSoup) -> None:
-    """Put the words of drawings in their place."""
-    for drawing in soup.find_all("svg"):
-        words = [text.get_text(" ", strip=True) for text in drawing.find_all("text")]
-        if any(words):
-            drawing.name, drawing.string = "p", " ".join(words)
 
 
 def _reachable(soup: BeautifulSoup) -> Iterator[str]:

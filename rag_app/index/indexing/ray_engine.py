@@ -64,7 +64,10 @@ class RayEngine:
                 worker = IndexWorker(self._load, run.embedding.fingerprint, run.options, Path.cwd())
                 for number, result in _results(due, _pickled(worker)):
                     _take(run, due[number], result)
-        _sort(run, paths)
+        # The results did not come in the order of the sources.
+        order = {name_of(path): at for at, path in enumerate(paths)}
+        run.report.failed.sort(key=lambda failure: order.get(failure.source, -1))
+        run.report.notes.sort(key=lambda note: order.get(note.source, -1))
 
 
 def _due(run: IndexRun, paths: Sequence[SourcePath]) -> Iterator[DueDocument]:
@@ -172,10 +175,3 @@ def _pickled(worker: IndexWorker) -> bytes:
         msg = f"a loader, splitter or model that was given can't be sent to workers ({error})"
         raise SettingsError(msg) from error
     return pickled
-
-
-def _sort(run: IndexRun, paths: Sequence[SourcePath]) -> None:
-    """Bring what is reported into the order of the sources, in which it did not come."""
-    order = {name_of(path): at for at, path in enumerate(paths)}
-    run.report.failed.sort(key=lambda failure: order.get(failure.source, -1))
-    run.report.notes.sort(key=lambda note: order.get(note.source, -1))

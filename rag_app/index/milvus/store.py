@@ -130,7 +130,10 @@ class MilvusStore:
                 if outermost:
                     state, self._writing = self._writing, None
                     if state is not None:
-                        self._settle(state)
+                        # What is due a later transaction may not delete for long.
+                        settled = self._without_due(state)
+                        if settled != state:
+                            self._client.upsert(DOCUMENTS, [settled.row(self.index)])
 
     @contextmanager
     def write(self) -> Iterator[MilvusTransaction]:
@@ -257,12 +260,6 @@ class MilvusStore:
                 transaction.renew_terms(source)
         with self.write() as transaction:
             transaction.set_lexical_version(lexical_version())
-
-    def _settle(self, state: State) -> None:
-        """Delete what is due, which a later transaction may not do for long."""
-        settled = self._without_due(state)
-        if settled != state:
-            self._client.upsert(DOCUMENTS, [settled.row(self.index)])
 
     def _sweep(self, state: State) -> None:
         """Delete passages that were inserted and never made visible."""

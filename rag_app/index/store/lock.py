@@ -43,7 +43,12 @@ class WriterLock:
             IndexStoreError: another writer kept it, or the folder can't be written.
         """
         outermost = not self._lock.is_locked
-        self._acquire()
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise BusyIndexError(self._held_message()) from error
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
         try:
             if outermost:
                 self._sign()
@@ -53,14 +58,6 @@ class WriterLock:
                 with suppress(OSError):
                     self._holder.unlink()
             self._lock.release()
-
-    def _acquire(self) -> None:
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise BusyIndexError(self._held_message()) from error
-        except OSError as error:
-            raise unwritable(self._folder, error) from error
 
     def _sign(self) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -126,7 +126,10 @@ class _Plan:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise damaged_archive(file, "its manifest is not one of rag-app's") from error
         for name in sizes:
-            _check_name(file, name)
+            parts = name.split("/")
+            leads_out = any(part in ("", ".", "..") for part in parts) or _UNSAFE.search(name)
+            if leads_out or parts[0] not in (INDEXES, MODELS) or len(parts) < 2:
+                raise damaged_archive(file, f"the name {name!r} leads elsewhere")
         self.indexes = [index for index in saved if not names or index.name in names]
         for index in self.indexes:
             _check_index(file, index.name, sizes)
@@ -138,18 +141,6 @@ class _Plan:
         roots |= {(MODELS, name) for name in self.models}
         self.wanted = {name for name in sizes if tuple(name.split("/")[:2]) in roots}
         self.bytes = sum(sizes.values())
-
-
-def _check_name(file: Path, name: str) -> None:
-    """Refuse an entry that would not be where it belongs.
-
-    Raises:
-        BackupError: it would not.
-    """
-    parts = name.split("/")
-    leads_out = any(part in ("", ".", "..") for part in parts) or _UNSAFE.search(name)
-    if leads_out or parts[0] not in (INDEXES, MODELS) or len(parts) < 2:
-        raise damaged_archive(file, f"the name {name!r} leads elsewhere")
 
 
 def _check_index(file: Path, name: str, sizes: dict[str, int]) -> None:

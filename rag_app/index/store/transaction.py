@@ -33,7 +33,10 @@ class Transaction(Snapshot):
         self._documents_now, self._chunks_now = super()._counts()
         self._touched: set[int] = set()
         if self.value("lexical_version") != lexical_version():
-            self._renew_terms()
+            # Terms can only be deleted by the rules that they were made by.
+            self._connection.execute("INSERT INTO terms (terms) VALUES ('delete-all')")
+            self._insert_terms(self.all_chunks())
+            self.set_value("lexical_version", lexical_version())
 
     def replace_document(
         self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: "FloatArray | None"
@@ -247,9 +250,3 @@ class Transaction(Snapshot):
             "INSERT INTO terms (rowid, body) VALUES (?, ?)",
             ((chunk.id, document_terms(chunk.searched_text)) for chunk in chunks),
         )
-
-    def _renew_terms(self) -> None:
-        """Make all terms again: they can only be deleted by the rules that they were made by."""
-        self._connection.execute("INSERT INTO terms (terms) VALUES ('delete-all')")
-        self._insert_terms(self.all_chunks())
-        self.set_value("lexical_version", lexical_version())

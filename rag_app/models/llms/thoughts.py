@@ -96,7 +96,9 @@ class Thoughts:
         over = _END in self._whole
         if over and not self._opened and not self._whole.lstrip().startswith(_BEGIN):
             self.restarted, self._shown = self._shown > 0, 0
-            self._learn()
+            self._opened = True
+            if "opens_thoughts" in getattr(type(self._llm), "model_fields", ()):
+                self._llm.opens_thoughts = True
         elif ended and not self._cut and self._opened and not over:
             answer, self._opened = thoughts, False  # it did not reason this time
         self.text = answer
@@ -108,11 +110,6 @@ class Thoughts:
             return chunk
         extra = chunk.additional_kwargs | ({REASONING: reasoning} if reasoning else {})
         return chunk.model_copy(update={"content": more, "additional_kwargs": extra})
-
-    def _learn(self) -> None:
-        self._opened = True
-        if "opens_thoughts" in getattr(type(self._llm), "model_fields", ()):
-            self._llm.opens_thoughts = True
 
     def _more(self, text: str, given: int, *, ended: bool) -> str:
         """Return what is new of a text, without what may become a tag."""

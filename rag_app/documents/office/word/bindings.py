@@ -62,16 +62,12 @@ class Bindings:
         for part in self._package.targets(self._part).values():
             if "customXml/" in part and part.endswith(".xml"):
                 described = self._tree(self._package.related(part, "customXmlProps"))
-                stores[_item_id(described)] = self._tree(part)
+                attributes = [] if described is None else described.attrib.items()
+                found = (item for name, item in attributes if str(name).endswith("itemID"))
+                stores[str(next(found, "")).upper()] = self._tree(part)
         return {key: store for key, store in stores.items() if store is not None}
 
     def _tree(self, part: str) -> Element | None:
         with suppress(etree.XMLSyntaxError):  # it costs only itself
             return self._package.tree(part) if part else None
         return None
-
-
-def _item_id(described: Element | None) -> str:
-    attributes = [] if described is None else described.attrib.items()
-    found = (item for name, item in attributes if str(name).endswith("itemID"))
-    return str(next(found, "")).upper()

@@ -50,7 +50,8 @@ def _shown(code: str, depth: int) -> str:
         arguments, at = _arguments(code, at)
         if depth < _DEEP:
             read = [_shown(part.strip(), depth + 1) for part in arguments]
-            shown += _command(found[1].lower(), options, signs, read)
+            write = _COMMANDS.get(found[1].lower())
+            shown += write(options, signs, read or [""]) if write else ",".join(read)
     return shown
 
 
@@ -86,14 +87,6 @@ def _arguments(code: str, at: int) -> tuple[list[str], int]:
         else:
             parts[-1] += char
     return parts, at
-
-
-def _command(
-    name: str, options: Sequence[str], signs: Mapping[str, str], parts: Sequence[str]
-) -> str:
-    """Return what a command shows, by its letter."""
-    write = _COMMANDS.get(name)
-    return write(options, signs, parts or [""]) if write else ",".join(parts)
 
 
 def _root(_: Sequence[str], __: Mapping[str, str], parts: Sequence[str]) -> str:
