@@ -11,8 +11,7 @@ from model_prep.training.conversations import FORMATS
 from model_prep.training.dataset_files import SUFFIXES, Problems, find_files
 from model_prep.training.encoding import encode_conversations, encode_texts
 from model_prep.training.packing import PackedSequences, make_pairs, make_sequences
-from model_prep.training.preference.encoding import encode_pairs
-from model_prep.training.preference.pairs import PAIR_FORMATS
+from model_prep.training.preference.pairs import PAIR_FORMATS, encode_pairs
 from model_prep.training.settings import TrainingSettings
 from model_prep.training.token_cache import TokenData, fingerprint, open_data, write_data
 

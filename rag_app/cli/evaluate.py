@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rag_app.evaluation.make import Drafted
     from rag_app.evaluation.outcomes import Outcome
-    from rag_app.evaluation.session import EvaluationRun
+    from rag_app.evaluation.predictions import EvaluationRun
     from rag_app.settings import Settings
 
 _OUTPUT = "Output"
@@ -140,10 +140,10 @@ def evaluate(
     from rag_app.engine import RagApp
     from rag_app.evaluation import calibration
     from rag_app.evaluation.datasets import drawn, read_dataset
+    from rag_app.evaluation.predictions import evaluate as run_of
     from rag_app.evaluation.predictions import read_predictions
     from rag_app.evaluation.report import check_writable
     from rag_app.evaluation.run import Evaluation
-    from rag_app.evaluation.session import evaluate as run_of
 
     seed = settings.seed or 0
     found = read_dataset(dataset, split=split, noise=noise)

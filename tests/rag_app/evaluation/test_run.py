@@ -17,9 +17,8 @@ from rag_app.errors import DocumentError, SettingsError
 from rag_app.evaluation.datasets import Dataset, GoldPassage, GoldQuestion
 from rag_app.evaluation.figures import compare, figures_of
 from rag_app.evaluation.outcomes import Cost, Outcome, probability_of
-from rag_app.evaluation.predictions import PredictionFile, read_predictions
+from rag_app.evaluation.predictions import EvaluationRun, PredictionFile, evaluate, read_predictions
 from rag_app.evaluation.run import Evaluation
-from rag_app.evaluation.session import EvaluationRun, evaluate
 from rag_app.models.llms.local import LocalChat
 from tests.rag_app.evaluation.sets import PASSAGES, replying, small_app, small_set
 from tests.rag_app.index.hashing import HashingEmbeddings

@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from rag_app.cli import app as program
 from rag_app.evaluation.datasets import read_dataset
+from rag_app.evaluation.predictions import evaluate
 from rag_app.evaluation.run import Evaluation
-from rag_app.evaluation.session import evaluate
 from rag_app.index.store import conversations
 from rag_app.index.store.backup import back_up
 from rag_app.index.store.conversations import Conversations, Rating, Turn
