@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 Progress = Callable[[str, int, int], None]
@@ -52,16 +52,21 @@ def folder_size(folder: Path) -> int:
     return total
 
 
-@contextmanager
-def watched(folder: Path, report: Callable[[int], None]) -> Iterator[None]:
+def watched(folder: Path, report: Callable[[int], None]) -> AbstractContextManager[None]:
     """Call ``report`` with the folder's size several times a second, from another thread."""
+    return repeated(_SECONDS, lambda: report(folder_size(folder)))
+
+
+@contextmanager
+def repeated(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+    """Call ``act`` every so many seconds, from another thread, until the block ends."""
     over = threading.Event()
 
-    def watch() -> None:
-        while not over.wait(_SECONDS):
-            report(folder_size(folder))
+    def work() -> None:
+        while not over.wait(seconds):
+            act()
 
-    thread = threading.Thread(target=watch, daemon=True)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
         yield

@@ -21,7 +21,7 @@ from model_prep.errors import (
 )
 from model_prep.output import is_full, require_space
 from model_prep.process_state import quiet_hub
-from model_prep.progress import Progress, watched
+from model_prep.progress import Progress, folder_size, watched
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
@@ -118,8 +118,7 @@ def _check_space(files: list[_File], folder: Path) -> None:
     needed = sum(file.size for file in files)
     # Pickled weights are written a second time, as safetensors.
     needed += sum(file.size for file in files if file.name == _PICKLED)
-    there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    require_space(folder, max(needed - there, 0))
+    require_space(folder, max(needed - folder_size(folder), 0))
 
 
 def _download(

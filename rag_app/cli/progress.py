@@ -1,11 +1,11 @@
 """Progress on stderr: a bar on a terminal, else a line now and then."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from model_prep.progress import repeated
 from rag_app.cli.show import count_of, messages
 
 if TYPE_CHECKING:
@@ -72,24 +72,14 @@ def _shown(what: str, unit: str = "passages") -> Iterator[Callable[[int, int, st
                 task, total=total or None, completed=done, detail=detail
             )
         return
-    line, ended = [f"{what}: beginning"], threading.Event()
-
+    line = [f"{what}: beginning"]
     about = "" if unit in {"questions", "documents"} else "about "
 
     def show(done: int, total: int, detail: str) -> None:
         line[0] = f"{what}: {done:,} of {about}{total:,} {unit}  {detail}".rstrip()
 
-    def print_lines() -> None:
-        while not ended.wait(_LINE_SECONDS):
-            messages.print(line[0], markup=False)
-
-    thread = threading.Thread(target=print_lines, daemon=True)
-    thread.start()
-    try:
+    with repeated(_LINE_SECONDS, lambda: messages.print(line[0], markup=False)):
         yield show
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _bar(unit: str) -> "Progress":

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_prep.progress import folder_size
 from rag_app.documents.text import lexical_version
 from rag_app.errors import IndexStoreError
 from rag_app.index.store.database import (
@@ -79,11 +80,7 @@ class IndexStore:
 
     def size(self) -> int:
         """Return the bytes of its files, with those that were uploaded into it."""
-        size = 0
-        for file in self.folder.rglob("*"):
-            with suppress(OSError):  # it was replaced meanwhile, or may not be looked at
-                size += file.stat().st_size if file.is_file() else 0
-        return size
+        return folder_size(self.folder)
 
     def names(self) -> list[str]:
         """Return the names of the indexes in the folder above, those of hidden ones left out."""
