@@ -75,6 +75,15 @@ def is_encodable(text: str) -> bool:
     return True
 
 
+def is_json(text: str | bytes) -> bool:
+    """Return whether a text is one value in JSON, and no part of one."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def is_lora(folder: Path) -> bool:
     """Return whether a folder holds a LoRA as PEFT saves it, and no model."""
     held = [(folder / name).is_file() for name in ("adapter_config.json", "config.json")]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from model_prep.json_file import is_json
 from rag_app.chains.facts.amounts import AMOUNT
 from rag_app.chains.marks import SENTENCE
 from rag_app.chains.prompts import Prompts, Task
@@ -270,7 +271,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         data = path.read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
-        if data != whole and not _is_json(data[len(whole) :]):
+        if data != whole and not is_json(data[len(whole) :]):
             path.write_bytes(whole)
             data = whole
     except FileNotFoundError:
@@ -283,14 +284,6 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     for number, row in rows:
         question_of(path, number, row)
     return [row for _, row in rows]
-
-
-def _is_json(data: bytes) -> bool:
-    try:
-        json.loads(data)
-    except ValueError:
-        return False
-    return True
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from model_prep.output import is_full
 from rag_app.errors import (
     BusyIndexError,
     DamagedIndexError,
@@ -74,7 +75,6 @@ CREATE VIRTUAL TABLE term_counts USING fts5vocab(terms, 'row');
 """
 
 BUSY_SECONDS = 10.0
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 _LONGEST_PATH = 500  # bytes; of SQLite's 512, its other files have longer names
@@ -145,7 +145,7 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise _translation(path, error) from error
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if is_full(error):
             raise _no_space(path) from error
         raise
 
@@ -309,7 +309,7 @@ def _refused(path: Path, error: sqlite3.Error) -> IndexStoreError:
     try:
         TemporaryFile(dir=path.parent).close()
     except OSError as reason:
-        if reason.errno in _NO_SPACE:  # a disk without inodes has free bytes
+        if is_full(reason):  # a disk without inodes has free bytes
             return _no_space(path)
     return IndexStoreError(f"{path} can't be written ({error}); check the permissions")
 

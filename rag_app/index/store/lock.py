@@ -1,6 +1,5 @@
 """The lock of an index's one writer, which says who holds it."""
 
-import errno
 import json
 import os
 import socket
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from model_prep.output import is_full
 from rag_app.errors import BusyIndexError, IndexStoreError
 
 
@@ -93,7 +93,7 @@ class WriterLock:
 
 def unwritable(folder: Path, error: OSError) -> IndexStoreError:
     """Return the error for a folder in which nothing can be written."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if is_full(error):
         return IndexStoreError(
             f"no space left on the disk of {folder}; free some and run the same command again"
         )

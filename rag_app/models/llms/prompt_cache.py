@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from importlib.metadata import version
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +307,4 @@ def _write(entry: KeptPrompt, saved: Path) -> None:
 
 def _common(one: str, other: str) -> int:
     """Return how many characters two texts begin with alike."""
-    pairs = enumerate(zip(one, other, strict=False))
-    shorter = min(len(one), len(other))
-    return next((at for at, (char, another) in pairs if char != another), shorter)
+    return len(commonprefix([one, other]))  # noqa: RUF071 - no paths

@@ -24,6 +24,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
+from model_prep.json_file import is_json
 from rag_app.errors import ToolsError
 
 END = object()
@@ -253,7 +254,7 @@ class _Whole:
         call = self._tools.call_in(self._text)
         if call:
             self._metadata["finish_reason"] = "tool_calls"
-        elif self._formed and not _is_json(self._text):
+        elif self._formed and not is_json(self._text):
             self._metadata["finish_reason"] = "length"
         elif self._tools.must_call:
             _log.warning("the model called no tool, though one was to be called")
@@ -264,14 +265,6 @@ class _Whole:
             response_metadata=self._metadata,
         )
         return ChatGenerationChunk(message=message, generation_info=self._metadata)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _call_chunk(call: dict[str, Any]) -> ToolCallChunk:
