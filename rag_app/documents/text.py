@@ -8,6 +8,7 @@ goes character by character, so that a term is the same in whatever company it i
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from operator import add
 from typing import Literal
@@ -307,7 +308,7 @@ def is_prefix(term: str) -> bool:
     return len(term) == 1 and re.match(f"[{_UNSPACED}]", term) is not None
 
 
-def holds(terms: set[str], term: str) -> bool:
+def holds(terms: AbstractSet[str], term: str) -> bool:
     """Return whether a passage of these terms holds one of a question."""
     return term in terms or (is_prefix(term) and any(held.startswith(term) for held in terms))
 

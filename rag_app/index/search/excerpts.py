@@ -9,7 +9,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from rag_app.documents.text import content_terms, document_terms, is_prefix
+from rag_app.documents.text import content_terms, document_terms, holds
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 
 _SENTENCE = re.compile(
@@ -193,15 +193,9 @@ def _weights(question: str, sentences: Sequence[_Sentence]) -> FloatArray:
     terms = content_terms(question)
     weights = np.zeros((len(terms), len(sentences)), np.float32)
     for row, term in zip(weights, terms, strict=True):
-        holding = [place for place, sentence in enumerate(sentences) if _holds(sentence, term)]
+        holding = [place for place, sentence in enumerate(sentences) if holds(sentence.terms, term)]
         row[holding] = log1p(len(sentences) / (1 + len(holding)))
     return weights
-
-
-def _holds(sentence: _Sentence, term: str) -> bool:
-    if is_prefix(term):
-        return any(other.startswith(term) for other in sentence.terms)
-    return term in sentence.terms
 
 
 def _head(sentences: Sequence[_Sentence], place: int) -> int:
