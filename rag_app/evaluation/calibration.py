@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from rag_app.chains.confidence import CALIBRATION, Calibration, Signals, can_judge
 from rag_app.errors import DocumentError
-from rag_app.evaluation.intervals import Estimate, Floats, area_under_curve, mean
+from rag_app.evaluation.figures import ACCEPTED, AREA, AT_ACCEPTED
+from rag_app.evaluation.intervals import Estimate, Floats, area_under_curve, mean, specificity
 from rag_app.evaluation.outcomes import Outcome
 from rag_app.evaluation.questions import GoldQuestion
 from rag_app.settings import DEFAULTS
 
 FEWEST = 20
 """Questions that it takes of each kind."""
-ACCEPTED = 0.05
-"""Share of the answerable questions that may be refused at the default threshold."""
 ODDS = 1.5
 """Questions with an answer to one that has none, as a user of his own documents may ask them."""
 _FOLDS = 10
@@ -177,16 +176,18 @@ def chance(calibration: Calibration, sample: Sample) -> float:
 def calibration_figures(
     chances: Sequence[float] | Floats, samples: Sequence[Sample], seed: int = 0
 ) -> dict[str, Estimate]:
-    """Return the shares refused at the default threshold, and the area under the curve."""
+    """Return the shares refused at the default threshold, and what holds for any threshold."""
     holds = np.array([sample.holds for sample in samples], bool)
     refused = np.asarray(chances) < DEFAULTS.threshold
 
     def share(of: NDArray[np.bool_]) -> Estimate:
         return mean(refused[of].astype(float).tolist(), range(int(of.sum())), seed)
 
-    scores = [float(chance) for chance in chances]
+    scores, labels = [float(chance) for chance in chances], [*holds]
+    each = range(len(scores))
     return {
         "rightly refused": share(~holds),
         "wrongly refused": share(holds),
-        "area under the curve": area_under_curve(scores, [*holds], range(len(scores)), seed),
+        AREA: area_under_curve(scores, labels, each, seed),
+        AT_ACCEPTED: specificity(scores, labels, each, ACCEPTED, seed),
     }

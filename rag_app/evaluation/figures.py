@@ -11,6 +11,7 @@ from rag_app.evaluation.intervals import (
     area_under_curve,
     mean,
     paired_difference,
+    specificity,
 )
 from rag_app.evaluation.metrics import (
     exact_match,
@@ -152,7 +153,10 @@ METRICS: tuple[Metric, ...] = (
            "questions that could not be answered at all"),
 )  # fmt: skip
 
+ACCEPTED = 0.05
+"""Share of the answerable questions that may be refused."""
 AREA = "area under the curve"
+AT_ACCEPTED = f"rightly refused at {ACCEPTED:.0%} wrongly"
 
 
 def figures_of(outcomes: Sequence[Outcome], seed: int = 0) -> list[Figure]:
@@ -165,8 +169,7 @@ def figures_of(outcomes: Sequence[Outcome], seed: int = 0) -> list[Figure]:
         for metric in METRICS
     ]
     place = 1 + max(i for i, metric in enumerate(METRICS) if metric.group == "refusal")
-    about = "of the probability that the documents answer: answerable above unanswerable"
-    found.insert(place, Figure("refusal", AREA, _area(outcomes, seed), about))
+    found[place:place] = _of_probabilities(outcomes, seed)
     return [figure for figure in found if not math.isnan(figure.estimate.value)]
 
 
@@ -175,11 +178,22 @@ def _estimate(value: Value, outcomes: Sequence[Outcome], seed: int) -> Estimate:
     return mean([found for found, _ in pairs], [group_of(one.question) for _, one in pairs], seed)
 
 
-def _area(outcomes: Sequence[Outcome], seed: int) -> Estimate:
+def _of_probabilities(outcomes: Sequence[Outcome], seed: int) -> list[Figure]:
+    """Return how well the probability that the documents answer tells, whatever the threshold."""
     told = [one for one in outcomes if one.probability is not None and not one.question.summary]
     scores = [one.probability or 0.0 for one in told]
     labels = [one.question.answerable for one in told]
-    return area_under_curve(scores, labels, [group_of(one.question) for one in told], seed)
+    groups = [group_of(one.question) for one in told]
+    area = area_under_curve(scores, labels, groups, seed)
+    refused = specificity(scores, labels, groups, ACCEPTED, seed)
+    of_bar = (
+        "of unanswerable questions, by that probability alone: at most that share of the others"
+    )
+    return [
+        Figure("refusal", AREA, area,
+               "of the probability that the documents answer: answerable above unanswerable"),
+        Figure("refusal", AT_ACCEPTED, refused, of_bar),
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Questions about one document are alike, so that documents are drawn, not questio
 bootstrap); where each question has a document of its own, that is the ordinary bootstrap.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,40 +73,82 @@ def area_under_curve(
         >>> area_under_curve([0.9, 0.4, 0.5, 0.1], [True, True, False, False], "abcd").value
         0.75
     """
+    return _of_ranks(_areas, scores, labels, groups, seed)
+
+
+def specificity(
+    scores: Sequence[float],
+    labels: Sequence[bool],
+    groups: Sequence[Hashable],
+    missed: float,
+    seed: int = 0,
+) -> Estimate:
+    """Return the share of false labels below a bar that few true ones are below, with its interval.
+
+    Args:
+        scores: As of `area_under_curve`.
+        labels: As of `area_under_curve`.
+        groups: As of `mean`.
+        missed: Share of the true labels that may be below the bar.
+        seed: As of `mean`.
+
+    Example:
+        >>> specificity([0.9, 0.4, 0.5, 0.1], [True, True, False, False], "abcd", 0.05).value
+        0.5
+    """
+
+    def below(true: Floats, false: Floats) -> Floats:
+        bars = ((np.cumsum(true, axis=0) - true) <= missed * true.sum(axis=0)).sum(axis=0) - 1
+        below = np.cumsum(false, axis=0) - false
+        found: Floats = below[bars, np.arange(len(bars))]
+        return _ratio(found, false.sum(axis=0) * (true.sum(axis=0) > 0))
+
+    return _of_ranks(below, scores, labels, groups, seed)
+
+
+def _of_ranks(
+    value: Callable[[Floats, Floats], Floats],
+    scores: Sequence[float],
+    labels: Sequence[bool],
+    groups: Sequence[Hashable],
+    seed: int,
+) -> Estimate:
+    """Return a value of how often each score has true, and false, labels, with its interval.
+
+    Args:
+        value: Takes both as ``[distinct scores, resamples]``, the lowest first, and gives
+            ``[resamples]``, NaN where a label is missing.
+        scores: As of `area_under_curve`.
+        labels: As of `area_under_curve`.
+        groups: As of `mean`.
+        seed: As of `mean`.
+    """
     truth = np.asarray(labels, bool)
     if not truth.any() or truth.all():
         return Estimate(np.nan, np.nan, np.nan, len(labels))
-    _, places = np.unique(np.asarray(scores, float), return_inverse=True)
+    levels, places = np.unique(np.asarray(scores, float), return_inverse=True)
     _, of = _numbered(groups)
-    value = _areas(np.ones((1, len(truth))), places, truth)[0]
-    drawn = np.concatenate(
-        [_areas(counts[:, of], places, truth) for counts in _counts(np.unique(of), seed)]
-    )
+
+    def of_weights(weights: Floats) -> Floats:
+        sums = np.zeros((2, len(levels), len(weights)))
+        np.add.at(sums, (1 - truth.astype(int), places), weights.T)
+        return value(sums[0], sums[1])
+
+    drawn = np.concatenate([of_weights(counts[:, of]) for counts in _counts(np.unique(of), seed)])
     low, high = np.nanpercentile(drawn, _PERCENTILES)
-    return Estimate(float(value), float(low), float(high), len(labels))
+    found = of_weights(np.ones((1, len(truth))))[0]
+    return Estimate(float(found), float(low), float(high), len(labels))
 
 
-def _areas(weights: Floats, places: NDArray[np.intp], truth: NDArray[np.bool_]) -> Floats:
-    """Return the area for each row of weights ``[rows, questions]``, NaN where a label is missing.
-
-    Args:
-        weights: How often each question counts.
-        places: Rank of each question's score among the distinct scores.
-        truth: The labels.
-    """
-    rows, levels = len(weights), int(places.max()) + 1
-
-    def at_levels(chosen: NDArray[np.bool_]) -> Floats:
-        sums = np.zeros((levels, rows))
-        np.add.at(sums, places[chosen], weights[:, chosen].T)
-        return sums
-
-    true, false = at_levels(truth), at_levels(~truth)
+def _areas(true: Floats, false: Floats) -> Floats:
     below = np.cumsum(false, axis=0) - false
-    pairs = true.sum(axis=0) * false.sum(axis=0)
-    wins = (true * (below + false / 2)).sum(axis=0)
-    areas: Floats = np.divide(wins, pairs, out=np.full(rows, np.nan), where=pairs > 0)
-    return areas
+    wins: Floats = (true * (below + false / 2)).sum(axis=0)
+    return _ratio(wins, true.sum(axis=0) * false.sum(axis=0))
+
+
+def _ratio(parts: Floats, wholes: Floats) -> Floats:
+    ratios: Floats = np.divide(parts, wholes, out=np.full(len(parts), np.nan), where=wholes > 0)
+    return ratios
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, S
 from rag_app.chains.questions import bare_question
 from rag_app.chains.questions.conversation import Question
 from rag_app.documents.text import fold
-from rag_app.evaluation.calibration import ACCEPTED, Sample, calibration_figures, fit
+from rag_app.evaluation.calibration import Sample, calibration_figures, fit
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from rag_app.index.search.relevance import most_relevant_first
 from rag_app.settings import DEFAULTS
@@ -159,20 +159,6 @@ def show(samples: Sequence[Sample], calibration: Calibration) -> None:
         return
     for name, one in calibration_figures(chances, samples).items():
         print(f"  {name:<32}{one.value:6.3f}  [{one.low:.3f}, {one.high:.3f}]")
-    rng = np.random.default_rng(0)
-    draws = [rng.integers(0, len(holds), len(holds)) for _ in range(1000)]
-    drawn = [
-        right_refusals(chances[at], holds[at]) for at in draws if 0 < holds[at].sum() < len(at)
-    ]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    name = f"rightly refused, {ACCEPTED:.0%} wrongly"
-    print(f"  {name:<32}{right_refusals(chances, holds):6.3f}  [{low:.3f}, {high:.3f}]")
-
-
-def right_refusals(probabilities: np.ndarray, holds: np.ndarray) -> float:
-    """Return the share refused of those without an answer where few of the others are."""
-    limit = np.quantile(probabilities[holds], ACCEPTED, method="lower")
-    return float(np.mean(probabilities[~holds] < limit))
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_app.evaluation.intervals import area_under_curve, mean, paired_difference
+from rag_app.evaluation.intervals import area_under_curve, mean, paired_difference, specificity
 
 
 def test_an_interval_holds_its_figure_and_narrows_with_questions() -> None:
@@ -50,6 +50,20 @@ def test_the_area_counts_ordered_pairs(told: list[tuple[float, bool]]) -> None:
         return
     wins = sum((a > b) + (a == b) / 2 for a in true for b in false)
     assert found.value == pytest.approx(wins / (len(true) * len(false)))
+    assert 0 <= found.low <= found.high <= 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=2, max_size=60))
+def test_the_bar_is_the_highest_that_few_true_ones_are_below(told: list[tuple[int, bool]]) -> None:
+    true = [score for score, label in told if label]
+    false = [score for score, label in told if not label]
+    scores, labels = zip(*told, strict=True)
+    found = specificity(scores, labels, range(len(told)), 0.1)
+    if not true or not false:
+        assert math.isnan(found.value)
+        return
+    bar = max(bar for bar in scores if sum(score < bar for score in true) <= 0.1 * len(true))
+    assert found.value == pytest.approx(sum(score < bar for score in false) / len(false))
     assert 0 <= found.low <= found.high <= 1
 
 
