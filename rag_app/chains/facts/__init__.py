@@ -28,6 +28,8 @@ _NEGATIVE = re.compile(
     r"(\d+(?:[.:]\d+)*)"
 )
 """A number below zero; between Han characters a line is that of a range: 1月-3月."""
+_DAY = re.compile(r"(?:(\d{1,2})月)?(\d{1,2})[日号]")
+_NAMED_YEAR = re.compile(rf"([{HAN}]{{2}})(\d{{1,2}}|元)[年载]")  # as of a reign
 _POWERS = {"万", "亿"}
 _LESS = re.compile(
     "[降减跌少亏负低缩]|零下|下滑|decline|f[ea]ll|drop|los[st]|down|below|minus|less|reduc"
@@ -43,6 +45,9 @@ class Facts:
         >>> passage = Facts.of("AB007的额定功率是1,079千瓦，重２９１公斤。")
         >>> [Facts.of(text).are_in(passage) for text in ("1079千瓦", "291千瓦", "AB008重291公斤")]
         [True, False, False]
+        >>> passage = Facts.of("3月5日开工，4月9日至16日停工。开元十二年他离开蜀地，前后两年。")
+        >>> [Facts.of(text).are_in(passage) for text in ("4月16日", "3月9日", "开元二年")]
+        [True, False, False]
     """
 
     numbers: Mapping[str, frozenset[str]]
@@ -57,6 +62,10 @@ class Facts:
     """Latin words that are names."""
     phrases: frozenset[str]
     """Titles in quotes, and what else can be recognized as a name."""
+    days: frozenset[tuple[str, str]]
+    """Each with its month, empty where none is before it."""
+    named_years: frozenset[tuple[str, str]]
+    """What is before a year that has few digits, and that year."""
     all_words: frozenset[str]
     """All Latin words and the parts of those with hyphens."""
     letters: str
@@ -81,6 +90,8 @@ class Facts:
             frozenset(re.findall(f"[{DIGITS}]{{2,}}", folded)),
             frozenset(fold(word.group()) for word in words if _is_name(word)),
             frozenset(titles.union(named, _PERSON.findall(folded))),
+            _days_of(folded),
+            frozenset(_NAMED_YEAR.findall(folded)),
             frozenset(whole.union(*map(_PARTS.split, whole))),
             "".join(fold(plain).split()),
         )
@@ -100,7 +111,17 @@ class Facts:
         )
         phrases = (phrase for phrase in self.phrases if phrase not in other.letters)
         words, numerals = self.words - other.all_words, self.numerals - other.numerals
-        return words.union(numerals, numbers, phrases)
+        return words.union(numerals, numbers, phrases, self._dates_lacking_in(other))
+
+    def _dates_lacking_in(self, other: "Facts") -> frozenset[str]:
+        """Return the dates of which another text has the parts, in other dates."""
+        days = (date for date in self.days - other.days if date[0])
+        names = {name for name, _ in other.named_years}
+        years = (year for year in self.named_years - other.named_years if year[0] in names)
+        return frozenset(
+            [f"{month}月{day}日" for month, day in days if ("", day) not in other.days]
+            + [f"{name}{year}年" for name, year in years]
+        )
 
     def _has_sign(self, number: str, other: "Facts") -> bool:
         """Return whether a number is below zero in another text too, or in neither."""
@@ -108,6 +129,15 @@ class Facts:
             return True
         said = self.letters if number in other.below_zero else other.letters
         return _LESS.search(said) is not None
+
+
+def _days_of(text: str) -> frozenset[tuple[str, str]]:
+    """Return the days of a text, each with the month that is before it, as in 4月9日至16日."""
+    days, month = set(), ""
+    for named, day in _DAY.findall(text):
+        month = named or month
+        days.add((month, day))
+    return frozenset(days)
 
 
 def _is_name(word: re.Match[str]) -> bool:

@@ -338,6 +338,22 @@ def test_a_span_of_days_is_written_in_two_ways() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("answer", "held"),
+    [
+        ("开元十二年", True), ("开元二年", False), ("开元元年", False), ("两年", True),
+        ("天宝元年", True), ("3月5日", True), ("4月9日至16日", True), ("4月16日", True),
+        ("4月16号", True), ("3月9日", False), ("4月5日", False), ("3月20日", True), ("16日", True),
+    ],
+)  # fmt: skip
+def test_a_date_is_in_a_text_as_a_whole(answer: str, held: bool) -> None:
+    text = (
+        "20日前报名。3月5日开工，4月9日至16日停工。开元十二年他离开蜀地，天宝元年入京，前后两年。"
+    )
+    assert Facts.of(answer).are_in(Facts.of(text)) is held
+    assert supported(answer, [Citation(1, "a.txt", text)]) is held
+
+
 PROGRAMS = "快洗程序时长15分钟，适合轻污衣物。羊毛程序用冷水。"
 
 
