@@ -24,6 +24,7 @@ _LONGEST_BACKOFF = 60.0
 """Seconds."""
 _RETRIED = {408, 409, 425, 429}
 """Statuses, besides all from 500 on."""
+_UNPAID = 402
 LONGEST_ANSWER = 8 * 2**20
 """Bytes, as they are sent."""
 
@@ -156,31 +157,36 @@ class Client:
             else:
                 return self._text(reply)
 
-    def _text(self, reply: Any) -> str:
+    def _text(self, reply: Any) -> str | None:
         """Return the text of a reply, which may be anything that a server sends."""
         try:
             text = reply.choices[0].message.content
         except (AttributeError, TypeError, IndexError):
-            return self._no_completion(_message(getattr(reply, "error", None)) or str(reply))
+            said = _message(getattr(reply, "error", None))
+            return self._no_completion(said or str(getattr(reply, "model_extra", None) or reply))
         self._answered = True
         usage = getattr(reply, "usage", None)
         self._report.prompt_tokens += _number(usage, "prompt_tokens")
         self._report.completion_tokens += _number(usage, "completion_tokens")
         return _without_thoughts(text) if isinstance(text, str) else ""
 
-    def _no_completion(self, said: str) -> str:
-        """Note a reply that is none of a chat, such as the page of another server."""
-        said, server = self._shortened(said), self._options.server
-        self._note(f"{server} sent no chat completion ({said}); check --base-url and --model")
-        return ""
+    def _no_completion(self, said: str) -> str | None:
+        """Note a reply that is none of a chat, or raise where the server has sent no other yet."""
+        request: Any = None
+        error = openai.APIError(said, request, body=None)
+        if not self._answered:
+            raise error
+        self._note(f"{self._options.server} {self._described(error)}")
+        return None
 
     async def _wait(self, error: openai.APIError, attempt: int) -> None:
         server, tries = self._options.server, self._options.tries
         seconds, problem = _seconds_before(attempt, error), self._described(error)
         if attempt >= tries:
             often = "once" if tries == 1 else f"{tries} times"
-            msg = f"{server} {problem}, {often}; the same command goes on when it answers again"
-            raise CrawlError(msg)
+            check = "" if isinstance(error, openai.APIStatusError) else "check --base-url; "
+            remedy = f"{check}the same command goes on when it answers again"
+            raise CrawlError(f"{server} {problem}, {often}; {remedy}")
         if seconds > _LONGEST_WAIT:
             minutes = f"{seconds / 60:,.0f} minutes"
             msg = f"{server} {problem}, and asks to wait {minutes}; the same command goes on then"
@@ -198,11 +204,10 @@ class Client:
             cause = self._shortened(str(error.__cause__ or ""))
             return f"can't be reached ({cause})" if cause else "can't be reached"
         text = self._shortened(str(_message(error.body) or error.message))
-        answer = f"answered {getattr(error, 'status_code', 'with an error')} ({text})"
-        response = getattr(error, "response", None)
-        return (
-            f"redirects to {response.url} and {answer}" if response and response.history else answer
-        )
+        if not isinstance(error, openai.APIStatusError):
+            return f"sent no chat completion ({text})"
+        answer, response = f"answered {error.status_code} ({text})", error.response
+        return f"redirects to {response.url} and {answer}" if response.history else answer
 
     def _shortened(self, text: str) -> str:
         """Return what a server said in one line, without the key."""
@@ -214,11 +219,10 @@ class Client:
     def _refused(self, error: openai.APIError) -> CrawlError:
         answer = f"{self._options.server} {self._described(error)}"
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            answer = f"{self._options.server} refused the key"
-            remedy = "set OPENAI_API_KEY, or give --api-key"
+            remedy = "check the key: set OPENAI_API_KEY, or give --api-key"
         elif isinstance(error, openai.NotFoundError):
             remedy = "check --base-url (it often ends in /v1), --model"
-        elif error.code == "insufficient_quota":
+        elif error.code == "insufficient_quota" or getattr(error, "status_code", 0) == _UNPAID:
             remedy = "the account is used up: top it up"
         else:
             remedy = "check --model, --items and --max-tokens"

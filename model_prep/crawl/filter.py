@@ -83,7 +83,8 @@ class ItemFilter:
             listed = ", ".join(f"{count} × {reason}" for reason, count in reasons)
             raise CrawlError(
                 f"{_MOST_EMPTY_REPLIES} replies in a row gave nothing to keep ({listed}); try "
-                "another --model, more --topics, fewer --items, or a higher --similarity"
+                "another --model, more --topics, fewer --items, or a higher --max-tokens or "
+                "--similarity"
             )
 
     def _sorted(self, reply: str | None, prompt: Prompt) -> tuple[list[Item], Counter[str]]:

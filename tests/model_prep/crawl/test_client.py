@@ -86,14 +86,7 @@ def test_a_prompt_that_a_filter_refuses(crawls: Crawls, chat: Chat, out: Path) -
         say(None),
         say("好的，我明白了。"),
         say("{"),
-        send(b'{"choices": []}'),
-        send(b'{"choices": null}'),
         send(b'{"choices": [{"message": {"content": 7}}]}'),
-        send(b'{"choices": "x", "usage": {"prompt_tokens": "many"}}'),
-        send(b"[1, 2]"),
-        send(b"null"),
-        send(b"{"),
-        send(b"<html>log in first</html>", "text/html"),
     ],
 )
 def test_replies_that_hold_nothing(crawls: Crawls, chat: Chat, out: Path, act: Any) -> None:
@@ -102,23 +95,41 @@ def test_replies_that_hold_nothing(crawls: Crawls, chat: Chat, out: Path, act: A
     assert len(lines(out)) == 2
 
 
-@pytest.mark.parametrize(
-    ("act", "said"),
-    [
-        (send(b"<html>log in first</html>", "text/html"), "(<html>log in first</html>)"),
-        (send(b'{"error": {"message": "no money", "code": 402}}'), "(no money)"),
-        (send(b'{"error": "no money"}'), "(no money)"),
-        (send(b"{"), "(no JSON)"),
-    ],
-)
-def test_what_is_no_chat_completion_is_shown(
+NO_CHAT = [
+    (send(b"<html>log in first</html>", "text/html"), "<html>log in first</html>"),
+    (send(b'{"error": {"message": "no money", "code": 402}}'), "no money"),
+    (send(b'{"error": "no money"}'), "no money"),
+    (send(b'{"code": 1113, "msg": "no money"}'), "{'code': 1113, 'msg': 'no money'}"),
+    (send(b'{"choices": []}'), "choices=[]"),
+    (send(b'{"choices": null}'), "choices=None"),
+    (send(b'{"choices": "x", "usage": {"prompt_tokens": "many"}}'), "choices='x'"),
+    (send(b"[1, 2]"), "[1, 2]"),
+    (send(b"null"), "None"),
+    (send(b"{"), "no JSON"),
+]
+
+
+@pytest.mark.parametrize(("act", "said"), NO_CHAT)
+def test_what_is_no_chat_completion_is_asked_for_again(
     crawls: Crawls, chat: Chat, act: Any, said: str
 ) -> None:
     chat.acts = [act]
-    crawls(2)
-    assert crawls.notes == [
-        f"{chat.url} sent no chat completion {said}; check --base-url and --model"
-    ]
+    assert crawls(2).retries == 1
+    assert f"{chat.url} sent no chat completion (" in crawls.notes[0]
+    assert said in crawls.notes[0]
+
+
+def test_a_server_that_sends_none_at_all(crawls: Crawls, chat: Chat) -> None:
+    chat.otherwise = send(b"<html>log in first</html>", "text/html")
+    with pytest.raises(CrawlError, match=r"no chat completion .*, 3 times; check --base-url"):
+        crawls(tries=3)
+
+
+@pytest.mark.parametrize(("act", "said"), NO_CHAT)
+def test_one_prompt_without_a_completion(crawls: Crawls, chat: Chat, act: Any, said: str) -> None:
+    chat.acts = [say_items(), act, say_items()]
+    assert crawls(4).rejected == {"prompt refused by the server": 1}
+    assert said in crawls.notes[0]
 
 
 @pytest.mark.parametrize("begin", ["<think>", "\n<think>\n", ""])
@@ -214,8 +225,9 @@ def test_nobody_listens(crawls: Crawls, chat: Chat) -> None:
 @pytest.mark.parametrize(
     ("act", "said"),
     [
-        (fail(401, f"wrong key {KEY}"), "refused the key; set OPENAI_API_KEY, or give --api-key"),
-        (fail(403), "refused the key"),
+        (fail(401, f"wrong key {KEY}"), r"401 \(.*wrong key \*\*\*.*\); .* set OPENAI_API_KEY"),
+        (fail(403, "not in your region"), r"403 \(.*not in your region.*\); check the key"),
+        (fail(402, "Insufficient Balance"), r"402 \(.*Insufficient Balance.*\); the account is"),
         (send(b'{"error": "no model x"}', status=404), r"answered 404 \(no model x\)"),
         (redirect, r"redirects to http.*/moved and answered 405"),
         (fail(404, "no model x"), r"answered 404 \(.*no model x.*\); check --base-url"),
