@@ -3,12 +3,14 @@
 import difflib
 import tomllib
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from model_prep.errors import CheckpointError, TrainingError
 from model_prep.json_file import read_json
 from model_prep.training.conversations import COLUMNS, TAGS
+from model_prep.training.dataset_files import TEXT_KEYS
 from model_prep.training.settings import ALL_LINEAR, TrainingSettings
 
 _OLD = tomllib.loads(Path(__file__).with_name("old_options.toml").read_text(encoding="utf-8"))
@@ -43,7 +45,8 @@ def read_options(
     Args:
         kind: Whose names there are.
         file: YAML.
-        arguments: ``--name value``, ``--name=value``, or ``--name`` alone, which is true.
+        arguments: ``--name value``, ``--name=value``, ``--name`` alone, which is true, or several
+            values after a name, as a shell makes of ``*.jsonl``.
 
     Returns:
         The options, and a line about each that is passed over.
@@ -74,7 +77,7 @@ def _find_data(kind: type[TrainingSettings], options: dict[str, Any], notes: lis
         TrainingError: a name is not there, its data is no file, or a column is called otherwise.
     """
     # Plain text is under one name only.
-    columns = COLUMNS | {"prompt": ("text",)} if kind.kind == "pretrain" else COLUMNS
+    columns = COLUMNS | {"prompt": TEXT_KEYS} if kind.kind == "pretrain" else COLUMNS
     folder, *named = (options.pop(name, None) for name in _DATASETS)
     wanted = {
         option: names if isinstance(names, list) else str(names).split(",")
@@ -161,9 +164,10 @@ def _pairs(arguments: Sequence[str]) -> list[tuple[str, Any]]:
         name, equals, value = waiting.pop(0).partition("=")
         if not name.startswith("--"):
             raise TrainingError(f"{name!r} is not an option; options are written --name value")
-        if not equals:
-            value = waiting.pop(0) if waiting and not waiting[0].startswith("--") else "true"
-        pairs.append((name.removeprefix("--").replace("-", "_"), value))
+        values = [value] if equals else [*takewhile(lambda word: word[:2] != "--", waiting)]
+        del waiting[: 0 if equals else len(values)]
+        given = values if len(values) > 1 else values[0] if values else "true"
+        pairs.append((name.removeprefix("--").replace("-", "_"), given))
     return pairs
 
 

@@ -16,10 +16,12 @@ from model_prep.training.settings import TrainingSettings
 from model_prep.training.token_cache import TokenData, fingerprint, open_data, write_data
 
 _KINDS = {
-    "pretrain": ((".txt", ".md"), "text", encode_texts, 'text files, or JSON with {"text": …}'),
+    "pretrain": (
+        (".txt", ".md", *SUFFIXES), "text", encode_texts, 'text files, or JSON with {"text": …}',
+    ),
     "sft": (SUFFIXES, "conversations", encode_conversations, f"JSON with {FORMATS}"),
     "prefer": (SUFFIXES, "preference pairs", encode_pairs, f"JSON with {PAIR_FORMATS}"),
-}
+}  # fmt: skip
 """For each kind of training: names of files, what they hold, how it is encoded, what is taken."""
 
 

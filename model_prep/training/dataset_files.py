@@ -2,9 +2,11 @@
 
 import codecs
 import csv
+import gzip
 import io
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +20,9 @@ PARQUET = ".parquet"
 _DELIMITERS = {".csv": ",;\t", ".tsv": "\t,;"}
 """What may stand between cells; Excel writes ; where numbers have a comma."""
 SUFFIXES = (".json", ".jsonl", PARQUET, *_DELIMITERS)
+_GZIP = ".gz"
+TEXT_KEYS = ("text", "content")
+"""What plain text is called in objects; WuDao's and CLUE's corpora have the latter."""
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _PACKED = {
     b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip or a workbook", b"BZh": "bzip2", b"\xfd7zXZ": "xz",
@@ -93,7 +98,7 @@ def find_files(paths: list[Path], suffixes: tuple[str, ...], what: str) -> list[
     for path in paths:
         if path.is_dir():
             below = (file for file in sorted(path.rglob("*")) if file.is_file())
-            inside = [file for file in below if file.suffix.lower() in suffixes]
+            inside = [file for file in below if _suffix(file) in suffixes]
             if not inside:
                 raise TrainingError(
                     f"{path} holds no {what} ({', '.join(suffixes)}); name a file or another folder"
@@ -106,16 +111,23 @@ def find_files(paths: list[Path], suffixes: tuple[str, ...], what: str) -> list[
     return list(dict.fromkeys(found))
 
 
+def _suffix(file: Path) -> str:
+    """Return the end of a file's name: ``.jsonl``, also of ``a.jsonl.gz``."""
+    packed = file.suffix.lower() == _GZIP
+    return (Path(file.stem) if packed else file).suffix.lower()
+
+
 def read_documents(file: Path, encoding: str | None, problems: Problems) -> Iterator[str]:
-    """Yield the plain text of a file: all of it, or what each object of data has under ``text``."""
-    if file.suffix.lower() not in SUFFIXES:
+    """Yield the plain text of a file: all of it, or what each object has by one of `TEXT_KEYS`."""
+    if _suffix(file) not in SUFFIXES:
         if (whole := read_text(file, encoding, problems)) is not None:
             yield whole
         return
     for line, value in read_objects(file, encoding, problems):
-        text = value.get("text")
-        if not isinstance(text, str) or not text.strip():
-            problems.add(file, line, "has no text under the key text")
+        texts = (value.get(key) for key in TEXT_KEYS)
+        text = next((text for text in texts if isinstance(text, str) and text.strip()), None)
+        if text is None:
+            problems.add(file, line, f"has no text under the key {' or '.join(TEXT_KEYS)}")
         elif not is_encodable(text):
             problems.add(file, line, "holds half a character, or a byte that is not text")
         else:
@@ -146,8 +158,10 @@ def _decoded(file: Path, encoding: str | None, problems: Problems) -> str | None
     """Return a file's text, in which bytes that are not text become lone surrogates."""
     try:
         data = file.read_bytes()
-    except OSError as error:
-        problems.add(file, 0, "can't be read", error.strerror or "")
+        if file.suffix.lower() == _GZIP:
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        problems.add(file, 0, "can't be read", getattr(error, "strerror", None) or str(error))
         return None
     text = _with_strays(data, encoding)
     if text is None or "\0" in text:
@@ -225,13 +239,13 @@ def read_objects(
     Raises:
         TrainingError: it is a Parquet file, and what reads those is not installed.
     """
-    if file.suffix.lower() == PARQUET:
+    if _suffix(file) == PARQUET:
         yield from _rows(file, problems)
         return
     text = _decoded(file, encoding, problems)
     if text is None:
         return
-    if delimiters := _DELIMITERS.get(file.suffix.lower()):
+    if delimiters := _DELIMITERS.get(_suffix(file)):
         first_row = text.lstrip("\n").partition("\n")[0]
         yield from _cells(text, max(delimiters, key=first_row.count), file, problems)
         return

@@ -579,7 +579,7 @@ def test_plain_text_comes_in_blocks(family: Family, tmp_path: Path) -> None:
 
 def test_texts_of_json_are_documents(family: Family, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(family.base)
-    values = [{"text": "李白是唐代诗人。"}, {"content": "x"}, {"text": "the quick"}]
+    values = [{"text": "李白是唐代诗人。"}, {"output": "x"}, {"text": " ", "content": "the quick"}]
     problems = Problems()
     file = write_jsonl(tmp_path / "c4.jsonl", values)
     samples = list(encode_texts([file], None, tokenizer, 64, problems))
@@ -587,7 +587,34 @@ def test_texts_of_json_are_documents(family: Family, tmp_path: Path) -> None:
     assert [(sample.ids[0], sample.ids[-1]) for sample in samples] == [ends] * 2
     texts = [tokenizer.decode(sample.ids[1:-1]) for sample in samples]
     assert texts == ["李白是唐代诗人。", "the quick"]
-    assert list(map(str, problems.first)) == [f"{file}:2: has no text under the key text"]
+    assert list(map(str, problems.first)) == [
+        f"{file}:2: has no text under the key text or content"
+    ]
+
+
+def test_all_texts_of_a_folder_are_read(family: Family, tmp_path: Path) -> None:
+    """A dataset's card is beside its data, which is often packed."""
+    folder = tmp_path / "SkyPile"
+    (folder / "data").mkdir(parents=True)
+    (folder / "README.md").write_text("card", encoding="utf-8")
+    write_jsonl(folder / "data" / "0.jsonl", [{"text": "李白是唐代诗人。"}, {"content": "fox"}])
+    (folder / "data" / "1.JSON.gz").write_bytes(gzip.compress(b'{"text": "dog"}'))
+    (folder / "data" / "2.txt.gz").write_bytes(gzip.compress("洗衣机".encode()))
+    (folder / "data" / "3.json.gz").write_bytes(gzip.compress(b'{"text": "cat"}')[:-9])
+    options = {"model": family.base, "data": folder, "output_dir": tmp_path / "out", **LORA}
+    settings = make_settings(PretrainSettings, options | {"cache_dir": tmp_path / "cache"})
+    tokenizer = load_tokenizer(family.base)
+    data = training_data.load_data(settings, tokenizer).train.data
+    texts = tokenizer.batch_decode(np.split(data.ids, data.ends[:-1]), skip_special_tokens=True)
+    assert texts == ["card", "李白是唐代诗人。", "fox", "dog", "洗衣机"]
+    assert data.problems.counts == {"can't be read": 1}
+
+
+def test_several_values_after_a_name() -> None:
+    line = ["--data", "a.jsonl", "b, c.jsonl", "--fp16", "--lora_rank=8", "--save_safetensors", "x"]
+    options, notes = read_options(PretrainSettings, None, line)
+    assert options == {"data": ["a.jsonl", "b, c.jsonl"], "lora_rank": "8"}
+    assert len(notes) == 2
 
 
 def test_the_scripts_options_by_their_old_names(tmp_path: Path) -> None:
@@ -622,6 +649,8 @@ def test_the_scripts_options_by_their_old_names(tmp_path: Path) -> None:
         ("--data x --dataset_dir y", "given twice"),
         ("--validation x --eval_dataset y", "given twice"),
         ("words", "not an option"),
+        ("--max_steps 1 2", r"--max_steps \['1', '2'\] is wrong"),
+        ("--lora_rank=8 9", "'9' is not an option"),
         ("--adapter a --learning_rate inf", "finite"),
         ("--fsdp --deepspeed zero2 --adapter a", "choose one"),
         (
