@@ -36,7 +36,7 @@ def generate(
     history: Annotated[
         bool, Option("--history", help="Show the model what was said before.")
     ] = False,
-    data_file: Annotated[Path | None, Option(help="A prompt on each line, or JSONL.")] = None,
+    data_file: Annotated[Path | None, Option(help="A prompt on each line, or JSON.")] = None,
     predictions_file: Annotated[Path | None, Option(help="JSON; goes on where it ended.")] = None,
     gpus: Annotated[str | None, Option(help="Such as 0,1.")] = None,
     only_cpu: Annotated[bool, Option("--only-cpu", help="Use no GPU.")] = False,

@@ -25,24 +25,37 @@ class Prediction:
 def read_prompts(file: Path) -> list[str]:
     """Read prompts, a line or a JSON value each; blank lines are passed over.
 
-    A file whose name ends in ``.jsonl`` has on each line a string, or an object with
-    ``instruction`` and perhaps ``input``, which is joined to it with a newline, or with ``prompt``.
+    A file whose name ends in ``.jsonl`` or ``.json`` has on each line, or in one array, a string or
+    an object with ``instruction`` and perhaps ``input``, which is joined to it with a newline, or
+    with ``prompt``.
 
     Raises:
         GenerateError: the file is missing, empty or not UTF-8, or a line is not such JSON.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         msg = f"{file} can't be read ({reason}); --data-file takes a prompt on each line"
         raise GenerateError(msg) from error
+    is_json = file.suffix.lower() in (".jsonl", ".json")
+    is_array = is_json and text.lstrip().startswith("[")
+    lines = _items(text, file) if is_array else text.split("\n")
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not numbered:
         raise GenerateError(f"{file} holds no prompts; write one on each line")
-    if file.suffix.lower() == ".jsonl":
-        return [_prompt(line, f"line {number} of {file}") for number, line in numbered]
+    if is_json:
+        what = "item" if is_array else "line"
+        return [_prompt(line, f"{what} {number} of {file}") for number, line in numbered]
     return [line.rstrip("\r") for _, line in numbered]
+
+
+def _items(text: str, file: Path) -> list[str]:
+    try:
+        return [json.dumps(item) for item in json.loads(text)]
+    except ValueError as error:
+        msg = f"{file} is not JSON ({error}); correct it, or name a file of plain lines .txt"
+        raise GenerateError(msg) from error
 
 
 def _prompt(line: str, where: str) -> str:

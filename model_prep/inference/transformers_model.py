@@ -192,7 +192,7 @@ def load_causal_lm(source: str | Path, options: dict[str, Any]) -> Any:
             model: Any = AutoModelForCausalLM.from_pretrained(
                 readable_folder(source), local_files_only=True, trust_remote_code=False, **options
             )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError) as error:
         full = is_of_gpu_memory(error)
         remedy = "load it in 4 bits, or use a CPU" if full else "see: model-prep verify"
         raise GenerateError(f"{source} can't be loaded ({first_line(error)}); {remedy}") from error
@@ -207,7 +207,7 @@ def end_tokens(model: Any, tokenizer: Any) -> list[int]:
     """Return the tokens that end an answer: those that the folder names, and the tokenizer's."""
     named = model.generation_config.eos_token_id
     ends = named if isinstance(named, list) else [named]
-    return sorted({int(token) for token in [*ends, tokenizer.eos_token_id] if token is not None})
+    return sorted({token for token in [*ends, tokenizer.eos_token_id] if isinstance(token, int)})
 
 
 def pad_token(tokenizer: Any, ends: list[int]) -> int:

@@ -183,6 +183,13 @@ def test_a_folder_whose_settings_interfere(base: Path, tmp_path: Path) -> None:
     assert said == load_model(base).complete(["你好" * 10], GREEDY)
 
 
+def test_settings_that_can_not_be_read_are_said(base: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(base, tmp_path / "model"))
+    (folder / "generation_config.json").write_text("[]")
+    with pytest.raises(GenerateError, match="model can't be loaded"):
+        load_model(folder)
+
+
 def test_a_conversation(model) -> None:
     typed = iter(["你好", "再见", ""])
     asked: list[Any] = []

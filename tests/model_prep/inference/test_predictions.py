@@ -82,6 +82,9 @@ def test_lines_and_jsonl(tmp_path: Path) -> None:
     rows = [json.dumps(value) for value in [*values, {"prompt": "c"}]]
     objects.write_text("\n\n".join(rows), encoding="utf-8")
     assert read_prompts(objects) == ["一", "a\nb", "a", "c"]
+    array = tmp_path / "alpaca_data.json"
+    array.write_text("[" + ",\n".join(rows) + "]", encoding="utf-8")
+    assert read_prompts(objects.rename(tmp_path / "x.JSON")) == read_prompts(array)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,9 @@ def test_lines_and_jsonl(tmp_path: Path) -> None:
         (b'"a"\n{', r"line 2 of .* is not JSON"),
         (b'{"x": 1}', "line 1 of .* has no text"),
         (b"3", "has no text"),
+        (b'["a", {"x": 1}]', "item 2 of .* has no text"),
+        (b'["a",\n', "x.jsonl is not JSON"),
+        (b"[]", "holds no prompts"),
     ],
 )
 def test_files_that_hold_no_prompts(content: bytes, said: str, tmp_path: Path) -> None:
