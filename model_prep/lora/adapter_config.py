@@ -33,7 +33,7 @@ _OTHER_METHODS = {
 }
 """Fields of PEFT that change what a merge would have to compute."""
 _UNDERSTOOD = {
-    *("peft_type", "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern"),
+    *("peft_type", "swift_type", "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern"),
     *("target_modules", "exclude_modules", "modules_to_save", "fan_in_fan_out", "bias"),
     *("layers_to_transform", "layers_pattern", "ensure_weight_tying", "init_lora_weights"),
 }
@@ -58,7 +58,7 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     file = folder / CONFIG
     try:
         config = json.loads(file.read_text(encoding="utf-8-sig"))
-        kind = str(config.get("peft_type") or "LORA").upper()
+        kind = str(config.get("peft_type") or config.get("swift_type") or "LORA").upper()
         missing = {"r", "lora_alpha"} - config.keys()
         if kind == "LORA" and not missing:
             _require_types(config)

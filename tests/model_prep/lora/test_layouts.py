@@ -1,5 +1,6 @@
 """LoRAs in the files and under the names that trainers give them: read as PEFT's, or refused."""
 
+import json
 import pickle
 import shutil
 from collections.abc import Callable
@@ -56,6 +57,20 @@ def test_names_with_more_in_them(family: Family, lora: Path, ours: str, theirs: 
     require_as_peft_saves_it(family, lora)
     model = AutoModelForCausalLM.from_pretrained(family.base)
     assert attach_loras(model, [open_adapter(lora)]).peft_config
+
+
+def test_ms_swifts_own_format(family: Family, lora: Path) -> None:
+    file = lora / "adapter_config.json"
+    config = json.loads(file.read_bytes())
+    del config["peft_type"]
+    file.write_text(json.dumps(config | {"swift_type": "LORA"}))
+    names = rename(lora, "base_model.model.", "")
+    weights = {name.replace(".weight", ".default.weight"): names[name] for name in names}
+    save_file(weights, lora / FILE)
+    require_as_peft_saves_it(family, lora)
+    file.write_text(json.dumps(config | {"swift_type": "LONGLORA"}))
+    with pytest.raises(AdapterError, match="of the kind LONGLORA"):
+        open_adapter(lora)
 
 
 def test_two_adapters_in_one_file(lora: Path, family: Family) -> None:
