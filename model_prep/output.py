@@ -27,16 +27,25 @@ def check_output(folder: Path, needed: int) -> None:
         needed: Bytes of the result.
 
     Raises:
-        OutputError: there is a file of that name, or a folder that is not empty.
+        OutputError: there is a file of that name, or a folder that is not empty or can't be made.
         DiskSpaceError: the disk is too full.
     """
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file; name a folder for the output")
-    if folder.is_dir() and any(path.name != PARTIAL for path in folder.iterdir()):
-        msg = f"{folder} is not empty; name another folder for the output, or delete it"
-        raise OutputError(msg)
-    places = (folder.absolute(), *folder.absolute().parents)
-    require_space(next(place for place in places if place.is_dir()), needed, remedy=_REMEDY)
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder} is a file; name a folder for the output")
+        if folder.is_dir() and any(path.name != PARTIAL for path in folder.iterdir()):
+            msg = f"{folder} is not empty; name another folder for the output, or delete it"
+            raise OutputError(msg)
+        places = (folder.absolute(), *folder.absolute().parents)
+        nearest = next(place for place in places if place.is_dir())
+    except OSError as error:
+        raise _cannot_make(folder, error) from error
+    require_space(nearest, needed, remedy=_REMEDY)
+
+
+def _cannot_make(folder: Path, error: OSError) -> OutputError:
+    msg = f"{folder} can't be made ({_reason(error)}); correct that, or name another folder"
+    return OutputError(msg)
 
 
 @contextmanager
@@ -73,8 +82,7 @@ def output_folder(folder: Path, needed: int) -> Iterator[Path]:
         if is_full(error):
             msg = f"the disk of {folder} is full; {_REMEDY}; nothing was kept"
             raise DiskSpaceError(msg) from error
-        msg = f"{folder} can't be made ({_reason(error)}); correct that, or name another folder"
-        raise OutputError(msg) from error
+        raise _cannot_make(folder, error) from error
 
 
 def _stays(folder: Path) -> bool:

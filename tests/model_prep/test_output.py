@@ -64,6 +64,11 @@ def test_a_link_to_an_empty_folder_stays_one(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "real").iterdir()] == ["new"]
 
 
+def test_a_name_that_no_folder_can_have(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"can't be made \(File name too long"):
+        check_output(tmp_path / ("很" * 100), 0)
+
+
 def test_two_runs_into_one_folder(tmp_path: Path) -> None:
     def again() -> None:
         with output_folder(tmp_path / "out", 10):
