@@ -301,7 +301,7 @@ class OpenReader:
         comments = cell.findall(tag("office:annotation"))
         for each in comments:
             cell.remove(each)
-        value = flat(self._blocks(cell, 1))
+        value = self._value(cell)
         for each in comments:
             self._note_comment(each, value)
         return struck_through(value) if value and self.text_styles.strikes(cell) else value
@@ -312,6 +312,9 @@ class OpenReader:
         said = [text for each in comment if (text := flat(self._blocks([each], 1)))]
         by = comment.findtext("{*}creator")
         self.remarks = waiting + ([remark(" ".join(said), value, by)] if said else [])
+
+    def _value(self, cell: Element) -> str:
+        return flat(self._blocks(cell, 1))
 
     def _row(self, row: Element, above: Row) -> list[str]:
         cells: list[str] = []
