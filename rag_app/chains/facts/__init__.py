@@ -115,13 +115,19 @@ class Facts:
 
     def _dates_lacking_in(self, other: "Facts") -> frozenset[str]:
         """Return the dates of which another text has the parts, in other dates."""
-        days = (date for date in self.days - other.days if date[0])
+        alone = {day for month, day in other.days if not month}
+        known = {day for _, day in other.days} - alone
+        days = [
+            f"{month}月{day}日" for month, day in self.days - other.days if month and day in known
+        ]
         names = {name for name, _ in other.named_years}
-        years = (year for year in self.named_years - other.named_years if year[0] in names)
-        return frozenset(
-            [f"{month}月{day}日" for month, day in days if ("", day) not in other.days]
-            + [f"{name}{year}年" for name, year in years]
-        )
+        counted = {*other.numbers, "元"}
+        years = [
+            f"{name}{year}年"
+            for name, year in self.named_years - other.named_years
+            if name in names and year in counted
+        ]
+        return frozenset(days + years)
 
     def _has_sign(self, number: str, other: "Facts") -> bool:
         """Return whether a number is below zero in another text too, or in neither."""
