@@ -37,9 +37,9 @@ ask: models
 	@$(VENV)/bin/rag-app index docs_corpus --index docs_corpus
 	@$(VENV)/bin/rag-app ask "$(Q)" --index docs_corpus
 
-# On two cores whatever the machine has: each process may hold a language model.
+# In two processes whatever the machine has: each may hold a language model.
 test: models $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -p tests.forked --forks 2
 
 # Without the real models and what takes long. Three processes, since tests of servers wait; each
 # has one thread.

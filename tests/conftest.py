@@ -14,10 +14,6 @@ from tests.tokenizers import PUBLISHED, Tokenizers, published_tokenizers, traine
 # Before any test changes it: where the real models lie.
 REAL_HOME = os.environ.get("RAG_APP_HOME")
 
-
-_LONG = ("model", "slow")
-"""Marks, of what takes longest first."""
-
 # No test meets a certificate, and to read those of all authorities costs each HTTP client 30 ms.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
@@ -34,11 +30,6 @@ if hangup := getattr(signal, "SIGHUP", None):
 # No test asserts on a clock: a busy machine may stop for as long as it likes.
 settings.register_profile("unclocked", parent=settings.default, deadline=None)
 settings.load_profile("unclocked")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no process is left with it at the end."""
-    items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in _LONG])
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Tests in several processes that share one collection: a pytest plugin for `make test-quick`.
+"""Tests in several processes that share one collection: a pytest plugin.
 
 ``pytest -p tests.forked --forks 3`` imports what tests need and collects them once, and then forks.
 Whichever process is free runs the next file of tests. pytest-xdist would have each process import
@@ -33,6 +33,8 @@ _SHARED = (
     "transformers.models.qwen2.modeling_qwen2",
 )
 """What tests of most files would import sooner or later, each process for itself."""
+_LONG = {"model": 100, "slow": 10}
+"""How many of the other tests one with this mark takes as long as, about."""
 _NUMBER = 4
 """Bytes of the number of a file in the queue."""
 _MEMORY = Path("/dev/shm")
@@ -52,7 +54,7 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     if forks < 2 or session.config.option.collectonly or session.testsfailed:
         return None
     files = [list(items) for _, items in groupby(session.items, key=lambda item: item.path)]
-    files.sort(key=len, reverse=True)  # no process is left with a long one at the end
+    files.sort(key=_length, reverse=True)  # no process is left with a long one at the end
     for name in _SHARED:
         importlib.import_module(name)
     gc.collect()
@@ -62,7 +64,7 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     os.close(numbers)
     context = get_context("fork")
     running: dict[Connection, ForkProcess] = {}
-    with _temporary_files_in_memory():
+    with _temporary_files(in_memory=not any(map(_is_of_a_model, session.items))):
         for _ in range(forks):
             reports, sent = context.Pipe(duplex=False)
             process = context.Process(target=_work, args=(session, files, queue, sent))
@@ -78,10 +80,21 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     return True
 
 
+def _length(items: list[pytest.Item]) -> int:
+    """About how long the tests of a file take, in those without a mark."""
+    marks = [mark.name for item in items for mark in item.iter_markers()]
+    return len(items) + sum(_LONG.get(mark, 0) for mark in marks)
+
+
+def _is_of_a_model(item: pytest.Item) -> bool:
+    """Whether a test may write gigabytes, as those of the real models do."""
+    return item.get_closest_marker("model") is not None
+
+
 @contextmanager
-def _temporary_files_in_memory() -> Iterator[None]:
+def _temporary_files(*, in_memory: bool) -> Iterator[None]:
     """Have temporary files lie in memory where that has room: a disk is waited for."""
-    if not (_MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM):
+    if not (in_memory and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM):
         yield
         return
     before = tempfile.tempdir
