@@ -1,6 +1,6 @@
 """The page in a real browser: what an answer is shown as, what it is asked of, and what people say.
 
-On a light desk and on a dark phone, in both languages.
+On a light desk in Chinese and on a dark phone in English.
 """
 
 import json
@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 
 from rag_app.evaluation.datasets import read_dataset
 from tests.rag_app.server import browser as browsers
-from tests.rag_app.server.browser import DEVICES, Browser
+from tests.rag_app.server.browser import Browser
 from tests.rag_app.server.serving import Served, serving, upload
 from tests.scripted import JudgingChatModel
 
@@ -55,16 +55,17 @@ def served(home: Path) -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture(params=DEVICES)
-def page(request: pytest.FixtureRequest, served: Served, browser: Browser) -> Iterator[Browser]:
+@pytest.fixture
+def page(
+    request: pytest.FixtureRequest, served: Served, browser: Browser, device: str
+) -> Iterator[Browser]:
     browser.open(served.url)
-    browser.of(request.param)
+    browser.of(device)
     browser.complaints()
     yield browser
     assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
     assert browser.complaints() == []
-    name = f"{browser.language}-13-{request.node.originalname}-{request.param}"
-    browser.screenshot(name)
+    browser.screenshot(f"{browser.language}-13-{request.node.originalname}-{device}")
 
 
 def ask(page: Browser, question: str = QUESTION) -> None:

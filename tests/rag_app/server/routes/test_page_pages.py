@@ -1,6 +1,6 @@
 """The page in a real browser: the pages of a PDF beside the answer, with the passage highlighted.
 
-On a light desk and on a dark phone, in both languages.
+On a light desk in Chinese and on a dark phone in English.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.rag_app.documents.pdf.drawing import lines, pdf
 from tests.rag_app.server import browser as browsers
-from tests.rag_app.server.browser import DEVICES, Browser
+from tests.rag_app.server.browser import Browser
 from tests.rag_app.server.serving import Served, serving, upload
 from tests.scripted import JudgingChatModel
 
@@ -49,8 +49,9 @@ def served(home: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def page(served: Served, browser: Browser) -> Iterator[Browser]:
+def page(served: Served, browser: Browser, device: str) -> Iterator[Browser]:
     browser.open(served.url)
+    browser.of(device)
     browser.complaints()
     yield browser
     browser.dark(False)
@@ -66,9 +67,7 @@ def open_source(page: Browser) -> None:
     page.shown("#viewer-page img")
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_the_passage_is_highlighted_on_its_page(page: Browser, device: str) -> None:
-    page.of(device)
     open_source(page)
     page.until(lambda: page.run(SEEN))
     assert page.shown("#page-number").text == "2 / 3"
@@ -76,8 +75,7 @@ def test_the_passage_is_highlighted_on_its_page(page: Browser, device: str) -> N
     said = page.find("#viewer-page figcaption").get_attribute("textContent")
     assert ANSWER in str(said)
     assert page.focused() == "viewer-page"
-    name = f"{page.language}-12-page-{device}"
-    page.screenshot(name)
+    page.screenshot(f"{page.language}-12-page-{device}")
     page.click("#page-zoom")
     box = page.find("#viewer-page")
     assert page.run("return arguments[0].scrollWidth > arguments[0].clientWidth", box)
@@ -137,7 +135,6 @@ def test_of_many_documents_those_in_sight_have_rows_and_all_are_searched(
         assert browser.complaints() == []
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_more_of_a_long_text_is_shown_and_a_gone_one_keeps_its_passage(
     home: Path, browser: Browser, device: str
 ) -> None:

@@ -1,6 +1,6 @@
 """The page in a real browser: how sure answers are, what carries them, and jobs that are ended.
 
-On a light desk and on a dark phone, in both languages.
+On a light desk in Chinese and on a dark phone in English.
 """
 
 import time
@@ -18,7 +18,7 @@ from selenium.webdriver.common.keys import Keys
 from rag_app.models.embeddings.base import FloatArray
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.server import browser as browsers
-from tests.rag_app.server.browser import DEVICES, Browser
+from tests.rag_app.server.browser import Browser
 from tests.rag_app.server.serving import Served, serving, upload
 from tests.scripted import JudgingChatModel
 
@@ -41,10 +41,10 @@ def judging(home: Path) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(params=DEVICES)
-def page(judging: Served, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browser]:
+@pytest.fixture
+def page(judging: Served, browser: Browser, device: str) -> Iterator[Browser]:
     browser.open(judging.url)
-    browser.of(request.param)
+    browser.of(device)
     browser.complaints()
     yield browser
     assert browser.run(FITS)
@@ -159,7 +159,6 @@ class Slow(HashingEmbeddings):
         return super().embed_array(texts)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_a_job_tells_the_time_left_and_is_cancelled(
     home: Path, browser: Browser, device: str, tmp_path: Path
 ) -> None:
