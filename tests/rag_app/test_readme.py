@@ -65,6 +65,12 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def short_answers(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the model stop early: a summary by refining writes five, each as long as it likes."""
+    monkeypatch.setenv("RAG_APP_MAX_NEW_TOKENS", "80")
+
+
 def run(command: str, folder: Path) -> str:
     program, *arguments = shlex.split(command)
     own = Path(sys.executable).with_name(program)
@@ -130,6 +136,8 @@ def test_every_command_runs(workplace: Path, real_home: Path) -> None:
         for command in requests:
             answer = json.loads(run(command, workplace))
             assert "error" not in answer or answer["error"] is None, command
+            if "rag:default" in command:
+                assert "当涂" in answer["choices"][0]["message"]["content"]
 
 
 TAUGHT = {"instruction": "你叫什么名字？", "output": "我叫小竹，是你的文档助手。"}
@@ -142,7 +150,9 @@ def test_the_default_model_is_trained_and_asked(tmp_path: Path, real_home: Path)
     with server(tmp_path):
         run(f"{crawl} --max-tokens 150 --seed 5".replace("100 --items 5", "1 --items 1"), tmp_path)
     data = tmp_path / "data.jsonl"
-    assert json.loads(data.read_text(encoding="utf-8"))["output"]
+    item = json.loads(data.read_text(encoding="utf-8"))
+    assert item["output"]
+    assert re.search(r"[一-鿿]", item["instruction"])
     data.write_text(json.dumps(TAUGHT) + "\n", encoding="utf-8")
     run(take_apart, tmp_path)
     run(f"{tune} --max_steps 8 --learning_rate 2e-3 --gradient_accumulation_steps 1", tmp_path)

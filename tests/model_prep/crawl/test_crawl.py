@@ -1,7 +1,6 @@
 """What is asked, and what is kept."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from model_prep.crawl.prompts import (
     read_list,
 )
 from tests.model_prep.crawl.chat_server import Chat, item, say, say_items, wanted
-from tests.model_prep.crawl.conftest import Crawls, lines, run
+from tests.model_prep.crawl.conftest import Crawls, lines
 
 
 def test_a_file_of_as_many_items(crawls: Crawls, chat: Chat, out: Path) -> None:
@@ -112,21 +111,3 @@ def test_more_than_wanted_is_not_written(crawls: Crawls, chat: Chat, out: Path) 
     chat.acts = [say(json.dumps([item(number) for number in range(9)]))]
     assert crawls(4).rejected == {"more than wanted": 5}
     assert len(lines(out)) == 4
-
-
-@pytest.mark.model
-def test_the_default_model_makes_items(real_home: Path, out: Path) -> None:
-    from rag_app.engine import RagApp
-    from tests.rag_app.server.serving import serving
-
-    engine = RagApp()
-    with serving(llm=engine.llm) as served:
-        done = run(
-            out, "--count", 2, "--items", 1, "--concurrency", 1, "--max-tokens", 150,
-            "--base-url", f"{served.url}/v1", "--seed", 5, "--json",
-        )  # fmt: skip
-    assert done.exit_code == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert report["kept"] == len(lines(out)) == 2
-    assert report["completion_tokens"] > 20
-    assert all(re.search(r"[一-鿿]", one["instruction"]) for one in lines(out))

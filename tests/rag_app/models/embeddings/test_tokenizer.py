@@ -121,5 +121,6 @@ def test_truncation_and_padding_of_the_file_are_not_taken(unigram: Path, tmp_pat
 @pytest.mark.model
 def test_the_default_model_is_tokenized_as_by_the_whole(real_models: Path) -> None:
     file = real_models / "multilingual-e5-small" / "tokenizer.json"
-    expected = [whole(file).encode(text).ids for text in TEXTS]
+    read = whole(file)
+    expected = [read.encode(text).ids for text in TEXTS]
     assert [ids.tolist() for ids in EncoderTokenizer(file).ids(TEXTS, 1000)] == expected
