@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import LanguageModelLike
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.citations import Citation, cite, context_of, highest_relevance
@@ -54,7 +54,7 @@ def not_found(question: str, nearest: Sequence[Document]) -> Answer:
 
 @made_again
 def answer_chain(
-    llm: BaseChatModel,
+    llm: LanguageModelLike,
     kind: AnswerChain = DEFAULTS.answer_chain,
     *,
     prompts: GivenPrompts = None,

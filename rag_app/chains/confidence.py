@@ -16,7 +16,7 @@ from rag_app.chains.citations import FromJson
 from rag_app.errors import ModelError
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+    from langchain_core.language_models import LanguageModelLike
     from langchain_core.messages import BaseMessage
     from langchain_core.runnables import Runnable
 
@@ -232,12 +232,12 @@ class Confidence:
         return cls(probability, verdict if answered else "refused", signals)
 
 
-def can_judge(llm: "BaseChatModel") -> bool:
+def can_judge(llm: "LanguageModelLike") -> bool:
     """Return whether a model gives the log probabilities that a judgement is made of."""
     return bool(getattr(llm, "gives_logprobs", False))
 
 
-def judge_chain(llm: "BaseChatModel") -> "Runnable[list[BaseMessage], float | None]":
+def judge_chain(llm: "LanguageModelLike") -> "Runnable[list[BaseMessage], float | None]":
     """Return a Runnable from the messages of a yes-no question to log P(yes) - log P(no).
 
     The answer is None where the model, or the server behind it, gave no log probabilities, or
@@ -247,7 +247,7 @@ def judge_chain(llm: "BaseChatModel") -> "Runnable[list[BaseMessage], float | No
 
 
 def judging(
-    llm: "BaseChatModel", judgement: Callable[[Mapping[str, float]], float]
+    llm: "LanguageModelLike", judgement: Callable[[Mapping[str, float]], float]
 ) -> "Runnable[list[BaseMessage], float | None]":
     """Return a Runnable from messages to a judgement by what a reply may begin with.
 
@@ -259,7 +259,7 @@ def judging(
     """
     from langchain_core.runnables import RunnableLambda
 
-    def judged(reply: "BaseMessage") -> float | None:
+    def judged(reply: Any) -> float | None:
         logprobs = _first_token(reply)
         return judgement(logprobs) if logprobs else None
 
@@ -284,7 +284,7 @@ def asked_to_judge(prompt: "Sequence[BaseMessage]", question: str) -> "list[Base
     return [*before, HumanMessage(f"{last.text}\n\n{question}")]
 
 
-def _first_token(reply: "BaseMessage") -> Mapping[str, float]:
+def _first_token(reply: Any) -> Mapping[str, float]:
     """Return the log probabilities of what a reply may begin with; none where it tells none."""
     tokens = (reply.response_metadata.get("logprobs") or {}).get("content")
     alternatives: list[Mapping[str, Any]] = tokens[0].get("top_logprobs") if tokens else []

@@ -120,7 +120,7 @@ class _AsMessage(Runnable[Shown, AIMessage]):
 
     def _message(self, result: Shown) -> AIMessage:
         text = result.marked_text if self._marks else result.text
-        return AIMessage(content=text, additional_kwargs=_grounds(result))
+        return AIMessage(content=text, additional_kwargs=_grounds(result), id=_id(result))
 
     def _chunks(self, pieces: Iterable[Shown]) -> Iterator[AIMessage]:
         whole = None
@@ -129,7 +129,7 @@ class _AsMessage(Runnable[Shown, AIMessage]):
             if delta.text:
                 yield _chunk(delta)
         if whole is not None:
-            yield AIMessageChunk(content="", additional_kwargs=_grounds(whole))
+            yield AIMessageChunk(content="", additional_kwargs=_grounds(whole), id=_id(whole))
 
     async def _achunks(self, pieces: AsyncIterable[Shown]) -> AsyncIterator[AIMessage]:
         whole = None
@@ -138,7 +138,7 @@ class _AsMessage(Runnable[Shown, AIMessage]):
             if delta.text:
                 yield _chunk(delta)
         if whole is not None:
-            yield AIMessageChunk(content="", additional_kwargs=_grounds(whole))
+            yield AIMessageChunk(content="", additional_kwargs=_grounds(whole), id=_id(whole))
 
 
 def _marks(whole: Shown) -> Any:
@@ -147,6 +147,12 @@ def _marks(whole: Shown) -> Any:
 
 def _chunk(delta: Delta[Any]) -> AIMessageChunk:
     return AIMessageChunk(content=f"\n\n{delta.text}" if delta.replaces else delta.text)
+
+
+def _id(result: Shown) -> str | None:
+    """Return the id of the model's message that has the same text, which LangGraph streamed."""
+    id_, said = result.message or (None, "")
+    return id_ if said.strip() == result.text.strip() else None
 
 
 def _grounds(result: Shown) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -71,8 +71,8 @@ class Asked(TypedDict):
 
 @made_again
 def rag_chain(
-    retriever: Retriever | Callable[[], Retriever],
-    llm: BaseChatModel | Callable[[], BaseChatModel],
+    retriever: Retriever | Callable[[str], list[Document]] | Callable[[], Retriever],
+    llm: LanguageModelLike | Callable[[], LanguageModelLike],
     *,
     kind: AnswerChain = DEFAULTS.answer_chain,
     threshold: float = DEFAULTS.threshold,
@@ -90,8 +90,8 @@ def rag_chain(
     retriever and the calls to the model below it. Its stream is pieces of the answer.
 
     Args:
-        retriever: Any LangChain retriever. Passages whose metadata hold no ``relevance`` are all
-            read, and the answer notes what they lack.
+        retriever: Any LangChain retriever, or a function that searches. Passages whose metadata
+            hold no ``relevance`` are all read, and the answer notes what they lack.
         llm: Any LangChain chat or completion model, or what ``with_retry`` and its kin make of one.
             Retriever and model can be functions that return them, called when they are first
             needed: without a relevant passage no model is, unless the passages are in another
@@ -218,7 +218,7 @@ def _require_documents(found: Any) -> None:
 
 
 def _given(
-    likely: Sequence[Document], options: AnswerOptions, model: BaseChatModel, question: str
+    likely: Sequence[Document], options: AnswerOptions, model: LanguageModelLike, question: str
 ) -> Generator[Invoke, Any, tuple[Sequence[Document], Cosines]]:
     """Return which passages a model reads: below the threshold only one that can judge them.
 

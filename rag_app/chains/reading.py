@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelLike
 from langchain_core.messages import BaseMessage
 
 from rag_app.chains.citations import Citation, Evidence, cite, context_of, highest_relevance
@@ -103,7 +103,7 @@ class Reading:
 
     options: AnswerOptions
     question: Question
-    llm: BaseChatModel
+    llm: LanguageModelLike
     in_part: bool = False
     """Whether it reads parts of several passages at once."""
 
@@ -281,10 +281,10 @@ class Reading:
     @cached_property
     def of_excerpts(self) -> "Reading":
         """The same for parts of passages: their prompts serve no other question."""
-        reading = replace(self, in_part=True)
-        if not getattr(self.llm, "keeps_prompts", False):
+        reading, llm = replace(self, in_part=True), self.llm
+        if not (isinstance(llm, BaseChatModel) and getattr(llm, "keeps_prompts", False)):
             return reading
-        return replace(reading, llm=self.llm.model_copy(update={"keeps_prompts": False}))
+        return replace(reading, llm=llm.model_copy(update={"keeps_prompts": False}))
 
     def read(
         self, context: str, citations: Sequence[Citation], step: int, *, shown: bool

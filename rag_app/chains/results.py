@@ -4,7 +4,7 @@ Nothing here asks a model, and nothing heavy is imported: what only shows a stre
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -45,6 +45,16 @@ def replaces(whole: Revisable, piece: Revisable) -> bool:
     return piece.again or (bool(piece.text) and piece.step > whole.step)
 
 
+Streamed = tuple[str, str]
+"""Id and text of a model's message."""
+
+
+def _joined(before: Streamed | None, piece: Streamed | None) -> Streamed | None:
+    if before and piece and before[0] == piece[0]:
+        return piece[0], before[1] + piece[1]
+    return piece or before
+
+
 @dataclass(frozen=True)
 class Answer(FromJson):
     """An answer, or a piece of one: the pieces of a stream add up.
@@ -79,6 +89,8 @@ class Answer(FromJson):
     where the model could not tell, the reader may."""
     again: bool = False
     """Whether what its step said before was not an answer but a model's reasoning."""
+    message: Streamed | None = field(default=None, compare=False, repr=False)
+    """Id of the model's message that was streamed last, and what was shown of it."""
 
     def __add__(self, other: "Answer") -> "Answer":
         revised = replaces(self, other)
@@ -94,6 +106,7 @@ class Answer(FromJson):
             original=other.original or self.original,
             likely=self.likely or other.likely,
             nearest=self.nearest + other.nearest,
+            message=_joined(self.message, other.message),
         )
 
     def __str__(self) -> str:
@@ -160,6 +173,8 @@ class Summary(FromJson):
     """The passages of the whole text, against which the sentences are checked."""
     again: bool = False
     """As an answer's."""
+    message: Streamed | None = field(default=None, compare=False, repr=False)
+    """As an answer's."""
 
     def __add__(self, other: "Summary") -> "Summary":
         revised = replaces(self, other)
@@ -170,6 +185,7 @@ class Summary(FromJson):
             steps=other.steps or self.steps,
             notes=self.notes + other.notes,
             citations=self.citations + other.citations,
+            message=_joined(self.message, other.message),
         )
 
     def __str__(self) -> str:

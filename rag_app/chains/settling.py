@@ -8,7 +8,7 @@ import math
 from collections.abc import Generator, Mapping
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
@@ -42,7 +42,7 @@ _NO = frozenset({"不是", "不", "否", "no"})
 _UNSAID = frozenset({"没说", "没有", "没", "未", "沒說", "沒有", "沒", "nothing"})
 
 
-def settles_chain(llm: BaseChatModel) -> Runnable[list[BaseMessage], float | None]:
+def settles_chain(llm: LanguageModelLike) -> Runnable[list[BaseMessage], float | None]:
     """Return a Runnable from the messages of a question for yes, no or nothing said to a judgement.
 
     It is log P(yes or no) - log P(nothing said), less where yes is likelier than no; None where the
@@ -58,7 +58,7 @@ def settles_chain(llm: BaseChatModel) -> Runnable[list[BaseMessage], float | Non
 
 
 def settling(
-    question: str, sentence: str, nearness: float, llm: BaseChatModel | None, prompts: Prompts
+    question: str, sentence: str, nearness: float, llm: LanguageModelLike | None, prompts: Prompts
 ) -> Generator[Invoke, Any, str]:
     """Return a sentence where it settles a Chinese question for yes or no, else nothing.
 

@@ -16,8 +16,8 @@ from operator import add
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar
 
 from langchain_core.globals import get_llm_cache
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.language_models import LanguageModelLike
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
 from rag_app.errors import SettingsError
@@ -49,7 +49,7 @@ class ShownAs(Protocol[Shown_co]):
 class Call(Generic[Piece]):
     """One question to a model; its reply is streamed as pieces where ``piece`` is given."""
 
-    llm: BaseChatModel
+    llm: LanguageModelLike
     messages: list[BaseMessage]
     piece: "ShownAs[Piece] | None" = None
     withhold: str = ""
@@ -60,7 +60,7 @@ class Call(Generic[Piece]):
 class Batch:
     """Questions to a model that don't depend on each other."""
 
-    llm: BaseChatModel
+    llm: LanguageModelLike
     prompts: MessageLists
 
 
@@ -85,7 +85,7 @@ _RUNNABLES = {
 
 
 def loaded(
-    part: Component | Callable[[], Component], name: str
+    part: Component | Callable[[], Component] | Callable[[str], Any], name: str
 ) -> Generator[Invoke, Any, Component]:
     """Return a part of a chain; what makes it, if it is not there yet, is a run called ``name``.
 
@@ -96,11 +96,13 @@ def loaded(
         raise SettingsError(msg)
     if isinstance(part, Runnable):
         return part
-    if _takes_input(part):  # a step, as LangChain takes functions for
-        function: Any = part
-        step: Any = RunnableLambda(function)
-        return step  # type: ignore[no-any-return]
-    return (yield from result_of(part, name))
+    function: Any = part
+    made: Component
+    if _takes_input(function):  # a step, as LangChain takes functions for
+        made = RunnableLambda(function)  # type: ignore[assignment]
+    else:
+        made = yield from result_of(function, name)
+    return made
 
 
 def _takes_input(function: Callable[..., Any]) -> bool:
@@ -346,6 +348,7 @@ class _Reply(Generic[Piece]):
         self._thoughts = Thoughts(call.llm)
         self._waiting = ""
         self._again = False
+        self._id: str | None = None
 
     @property
     def text(self) -> str:
@@ -353,6 +356,8 @@ class _Reply(Generic[Piece]):
         return self._thoughts.text
 
     def add(self, chunk: Any) -> Iterator[Piece]:
+        # A whole message may be a cached one, whose id an earlier answer has.
+        self._id = chunk.id if isinstance(chunk, AIMessageChunk) else None
         yield from self._show(self._thoughts.add(as_chunk(chunk)).text)
 
     def close(self) -> Iterator[Piece]:
@@ -367,12 +372,14 @@ class _Reply(Generic[Piece]):
         held = said == self._call.withhold if last else self._call.withhold.startswith(said)
         if self._call.piece and (self._again or (self._waiting and not held)):
             shown = "" if held else self._waiting
-            yield self._call.piece(shown, again=True) if self._again else self._call.piece(shown)
+            more = {"again": True} if self._again else {}
+            piece: Any = self._call.piece(shown, **more)
+            yield replace(piece, message=(self._id, shown)) if self._id else piece
             self._waiting = self._waiting[len(shown) :]
             self._again = False
 
 
-def _cached(llm: BaseChatModel) -> bool:
+def _cached(llm: LanguageModelLike) -> bool:
     """Return whether LangChain's cache, the model's own or everybody's, keeps its replies."""
     own = getattr(llm, "cache", None)
     return get_llm_cache() is not None if own is None else own is not False
@@ -382,7 +389,7 @@ async def _alone(reply: Awaitable[Any]) -> AsyncIterator[Any]:
     yield await reply
 
 
-def guarded(llm: BaseChatModel, prompts: MessageLists) -> AbstractContextManager[MessageLists]:
+def guarded(llm: LanguageModelLike, prompts: MessageLists) -> AbstractContextManager[MessageLists]:
     """Return a block that asks a model: our own need nothing, others what `provider_call` does."""
     ours = getattr(llm, "guards_itself", False)
     return nullcontext(prompts) if ours else provider_call(llm, prompts)

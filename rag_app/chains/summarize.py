@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
@@ -44,7 +44,7 @@ SummaryInput = str | Document | Sequence[str | Document] | Mapping[str, Any]
 
 @made_again
 def summarize_chain(
-    llm: BaseChatModel | Callable[[], BaseChatModel],
+    llm: LanguageModelLike | Callable[[], LanguageModelLike],
     kind: SummaryChain = DEFAULTS.summary_chain,
     *,
     prompts: GivenPrompts = None,
@@ -61,7 +61,7 @@ def summarize_chain(
     checked against the passages of the text: see `Summary.sentences`.
 
     Args:
-        llm: Any LangChain chat model, or what returns one when it is first needed.
+        llm: Any LangChain model, or what returns one when it is first needed; see `rag_chain`.
         kind: ``stuff`` reads the beginning that fits the window and says what it left out.
             ``refine`` reads segment after segment and carries the summary along. ``map_reduce``
             summarizes the segments apart, in batches, and then merges the summaries.
@@ -154,7 +154,7 @@ class _Reading:
 
     text: str
     language: Language
-    llm: BaseChatModel
+    llm: LanguageModelLike
     prompts: Prompts
     budget: Budget
     length: int

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import LanguageModelLike
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.facts.english_amounts import (
@@ -78,7 +78,7 @@ _LABEL = re.compile(
 
 
 def translate_question_chain(
-    llm: BaseChatModel, language: Language, prompts: Prompts | None = None
+    llm: LanguageModelLike, language: Language, prompts: Prompts | None = None
 ) -> StepChain[str, str]:
     """Return a Runnable from a question to its translation, nothing where the model has none."""
     templates = prompts or Prompts()
@@ -148,7 +148,7 @@ def merged(passages: Sequence[Document], more: Sequence[Document]) -> list[Docum
 def in_language_of(
     question: str,
     steps: Steps[Answer],
-    llm: BaseChatModel,
+    llm: LanguageModelLike,
     prompts: Prompts,
     language: Language | None = None,
 ) -> Generator[Any, Any, None]:
@@ -186,7 +186,7 @@ def in_language_of(
 
 
 def _translated(
-    question: str, answer: str, llm: BaseChatModel, prompts: Prompts, language: Language
+    question: str, answer: str, llm: LanguageModelLike, prompts: Prompts, language: Language
 ) -> Generator[Any, Any, str]:
     """Return an answer in another language; empty where translations are wrong.
 

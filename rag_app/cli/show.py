@@ -188,7 +188,8 @@ def answer_json(answer: "Answer", timings: Mapping[str, float]) -> dict[str, Any
         "supported": answer.supported,
         "evidence": asdict(answer.evidence) if answer.evidence else None,
     }
-    values = {name: value for name, value in asdict(answer).items() if name != "likely"}
+    streamed = ("likely", "message")
+    values = {name: value for name, value in asdict(answer).items() if name not in streamed}
     return {**values, **computed, "timings": dict(timings)}
 
 

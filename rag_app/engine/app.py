@@ -35,7 +35,7 @@ class RagApp(Library):
 
     Args:
         settings: All options; by default those of the environment and ``rag-app.toml``.
-        llm: Any LangChain chat model, or one by its name as in the settings.
+        llm: Any LangChain model, or one by its name as in the settings; see `rag_chain`.
         embeddings: Any LangChain embeddings, in place of those the settings name.
         retriever: Any LangChain retriever, asked in place of the index.
         vector_store: Any LangChain vector store, searched and filled in place of the index. It

@@ -20,7 +20,7 @@ from rag_app.settings import Settings, home
 from rag_app.surroundings import surroundings, traced_here
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+    from langchain_core.language_models import LanguageModelLike
 
     from rag_app.chains.prompts import Prompts
 
@@ -111,7 +111,7 @@ def language_model(settings: Settings) -> tuple[str, str]:
     return name, hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:16]
 
 
-def summarizer(settings: Settings, llm: "BaseChatModel | None", prompts: "Prompts") -> str:
+def summarizer(settings: Settings, llm: "LanguageModelLike | None", prompts: "Prompts") -> str:
     """Return what changes when another model, or the same one otherwise asked, would summarize.
 
     Args:

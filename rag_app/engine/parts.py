@@ -13,7 +13,7 @@ from rag_app.settings import Settings, load_settings
 if TYPE_CHECKING:
     from langchain_core.document_loaders import BaseLoader
     from langchain_core.embeddings import Embeddings
-    from langchain_core.language_models import BaseChatModel
+    from langchain_core.language_models import BaseChatModel, LanguageModelLike
     from langchain_core.vectorstores import VectorStore
     from langchain_text_splitters import TextSplitter
 
@@ -43,7 +43,7 @@ class Parts:
         self,
         *,
         settings: Settings | None = None,
-        llm: "BaseChatModel | str | Path | None" = None,
+        llm: "LanguageModelLike | str | Path | None" = None,
         embeddings: "Embeddings | None" = None,
         retriever: "Retriever | None" = None,
         vector_store: "VectorStore | None" = None,
@@ -154,19 +154,20 @@ class Parts:
 
     @property
     def llm(self) -> "BaseChatModel":
-        """The language model, waited for if it is being loaded.
+        """The language model, waited for if it is being loaded, or what was given for one.
 
         Raises:
             ModelError: it is missing, damaged or doesn't fit the memory.
         """
-        llm = self.resources.llm.wait()
+        llm: Any = self.resources.llm.wait()
         names = {"max_new_tokens": "max_tokens"}
         fields = {names.get(name, name): value for name, value in self._sampling.items()}
         known = {
             name: fields[name]
             for name in fields.keys() & getattr(type(llm), "model_fields", {}).keys()
         }
-        return llm.model_copy(update=known) if known else llm
+        model: BaseChatModel = llm.model_copy(update=known) if known else llm
+        return model
 
     @property
     def llm_error(self) -> BaseException | None:
@@ -200,7 +201,7 @@ class Parts:
         view._calibration = calibration
         return view
 
-    def preload(self, load: "Callable[[], BaseChatModel] | None" = None) -> None:
+    def preload(self, load: "Callable[[], LanguageModelLike] | None" = None) -> None:
         """Begin to load the language model in the background, by ``load`` where that is given."""
         if load is not None:
             self.resources.llm = Loading(load)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from langchain_core.document_loaders import BaseLoader
     from langchain_core.embeddings import Embeddings
-    from langchain_core.language_models import BaseChatModel
+    from langchain_core.language_models import LanguageModelLike
     from langchain_core.vectorstores import VectorStore
     from langchain_text_splitters import TextSplitter
 
@@ -46,10 +46,10 @@ class Loading:
     """
 
     def __init__(
-        self, load: "Callable[[], BaseChatModel]", loaded: "BaseChatModel | None" = None
+        self, load: "Callable[[], LanguageModelLike]", loaded: "LanguageModelLike | None" = None
     ) -> None:
         self._load = load
-        self._model: Future[BaseChatModel] | None = None
+        self._model: Future[LanguageModelLike] | None = None
         self._guard = threading.Lock()
         if loaded is not None:
             self._model = Future()
@@ -72,7 +72,7 @@ class Loading:
         model = self._model
         return model is not None and model.done() and model.exception() is None
 
-    def begin(self) -> "Future[BaseChatModel]":
+    def begin(self) -> "Future[LanguageModelLike]":
         """Begin to load the model, unless that is done or under way; return what it will be."""
         with self._guard:
             if self._model is None or self.error:
@@ -81,11 +81,11 @@ class Loading:
                 thread.start()
             return self._model
 
-    def wait(self) -> "BaseChatModel":
+    def wait(self) -> "LanguageModelLike":
         """Return the model once it is loaded; raise why it can't be."""
         return self.begin().result()
 
-    def _run(self, model: "Future[BaseChatModel]") -> None:
+    def _run(self, model: "Future[LanguageModelLike]") -> None:
         try:
             model.set_result(self._load())
         except BaseException as error:
@@ -123,7 +123,7 @@ _INTERFACES = {
 class Given:
     """LangChain parts of the caller's own, each in place of ours where there is one."""
 
-    llm: "BaseChatModel | None" = None
+    llm: "LanguageModelLike | None" = None
     embeddings: "Embeddings | None" = None
     retriever: "Retriever | None" = None
     vector_store: "VectorStore | None" = None
@@ -298,7 +298,7 @@ class Resources:
         if not self.llm.begun:
             read_ahead(self.settings.llm)
 
-    def _load_llm(self) -> "BaseChatModel":
+    def _load_llm(self) -> "LanguageModelLike":
         from rag_app.models.registry import load_llm
 
         return load_llm(self.settings)

@@ -23,6 +23,7 @@ from rag_app.evaluation.questions import GoldQuestion
 from rag_app.evaluation.rows import read_rows, unwritable
 from rag_app.index.store.conversations import Conversations
 from rag_app.index.store.records import ChunkRecord
+from rag_app.models.llms.thoughts import answer_in
 
 if TYPE_CHECKING:
     from rag_app.engine.app import RagApp
@@ -204,7 +205,8 @@ class _Drafts:
 
     def _reply(self, task: Task, chunk: ChunkRecord, **values: str) -> str:
         messages = self._prompts.messages(task, language_of(chunk.text), **values)
-        return self._app.llm.invoke(messages).text
+        llm = self._app.llm
+        return answer_in(llm.invoke(messages), llm)
 
     def _row(self, chunk: ChunkRecord, question: str, answer: str) -> dict[str, Any]:
         start = chunk.text.index(answer)

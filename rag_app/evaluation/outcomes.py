@@ -1,7 +1,7 @@
 """Outcomes of questions: the ranks of their documents, the answer, and what it cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -133,7 +133,7 @@ class Outcome:
         """Return all but the question's own fields as JSON values; the question is named."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         question = values.pop("question")
-        values["answer"] = asdict(self.answer)
+        values["answer"] = asdict(replace(self.answer, message=None))
         values["cost"] = asdict(self.cost)
         known = {"id": question.id, "question": question.text, "gold": list(question.answers)}
         return {**known, **values, "verdict": self.verdict}

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 
@@ -72,7 +72,7 @@ class WholeDocuments:
 
     store: DocumentStore
     summaries: KeptSummaries
-    llm: Callable[[], BaseChatModel]
+    llm: Callable[[], LanguageModelLike]
     prompts: Prompts
     within: str | None = None
     search: Callable[[str], Sequence[Document]] | None = None
@@ -150,7 +150,7 @@ class WholeDocuments:
             self.summaries.keep(document.record, language, text)
 
     def _prompt(
-        self, document: DescribedDocument, language: Language, model: BaseChatModel
+        self, document: DescribedDocument, language: Language, model: LanguageModelLike
     ) -> list[BaseMessage]:
         budget = Budget.of(model, self.max_new_tokens)
         length = str(LENGTH[language])

@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from langchain_core.language_models import BaseLanguageModel
+from langchain_core.language_models import BaseLanguageModel, LanguageModelLike
 from langchain_core.messages import BaseMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
@@ -109,8 +109,6 @@ TEMPLATE_TOKENS = 64
 """Upper bound on what a chat template adds around two messages."""
 
 CountTokens = Callable[[str], int]
-LanguageModel = BaseLanguageModel[Any] | Runnable[Any, Any]
-"""A chat or completion model, or what ``with_retry`` and its kin make of one."""
 
 
 def says_no_answer(reply: str) -> bool:
@@ -252,7 +250,7 @@ class Budget:
     count: CountTokens
 
     @classmethod
-    def of(cls, llm: LanguageModel, max_new_tokens: int) -> "Budget":
+    def of(cls, llm: LanguageModelLike, max_new_tokens: int) -> "Budget":
         """Return the budget of ``llm`` with ``max_new_tokens`` kept free for its reply."""
         model = _model_of(llm)
         profile = getattr(model, "profile", None) or {}
@@ -287,7 +285,7 @@ class Budget:
         return text
 
 
-def _model_of(llm: LanguageModel) -> LanguageModel:
+def _model_of(llm: LanguageModelLike) -> LanguageModelLike:
     """Return the model in what ``bind``, ``with_retry`` and ``with_fallbacks`` make of it."""
     for name in ("bound", "runnable"):
         if not isinstance(llm, BaseLanguageModel) and isinstance(
@@ -297,7 +295,7 @@ def _model_of(llm: LanguageModel) -> LanguageModel:
     return llm
 
 
-def token_counter(llm: LanguageModel) -> CountTokens:
+def token_counter(llm: LanguageModelLike) -> CountTokens:
     """Return what counts the tokens of a model.
 
     LangChain's default fetches GPT-2's tokenizer, which is wrong for every model of ours: one that

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
@@ -205,7 +205,7 @@ def first_of(given: Mapping[str, Any], *names: str) -> Any:
 
 
 def condense_question_chain(
-    llm: BaseChatModel, prompts: Prompts | None = None
+    llm: LanguageModelLike, prompts: Prompts | None = None
 ) -> Runnable[Conversation, str]:
     """Return a Runnable from a `Conversation` to its last question, understandable alone.
 

@@ -101,10 +101,19 @@ async def test_a_graph_streams_the_tokens_of_the_answer_alone() -> None:
     asked: Any = {
         "messages": [HumanMessage(QUESTION), AIMessage("在当涂。"), HumanMessage("哪年？")]
     }
-    stream: Any = graph.compile().astream(asked, stream_mode="messages")
-    *tokens, whole = [message async for message, _ in stream]
+    stream: Any = graph.compile().astream(asked, stream_mode=["messages", "values"])
+    streamed = [given async for given in stream]
+    tokens = [given[0] for mode, given in streamed if mode == "messages"]
     assert "".join(token.text for token in tokens) == "李白病逝于当涂。"
+    whole = streamed[-1][1]["messages"][-1]
     assert whole.text == "李白病逝于当涂[1]。"
+    assert {token.id for token in tokens} == {whole.id}
+
+
+@pytest.mark.parametrize(("said", "id_"), [("Because.", "lc_run--1"), ("Because", None)])
+def test_a_message_has_the_id_of_the_models_where_it_is_that(said: str, id_: str | None) -> None:
+    answer = Answer("Why?", "Because.", message=("lc_run--1", said))
+    assert as_message(marks=True).invoke(answer).id == id_
 
 
 def test_checkpoints_give_back_what_they_were_given() -> None:

@@ -9,7 +9,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
-from langchain_core.language_models import FakeListChatModel, FakeListLLM
+from langchain_core.language_models import FakeListChatModel, FakeListLLM, LanguageModelLike
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
@@ -498,7 +498,7 @@ def _chat() -> FakeListChatModel:
     ],
     ids=["completion model", "bound", "retried", "with fallbacks", "sequence"],
 )
-async def test_whatever_gives_text_is_a_model(llm: Any) -> None:
+async def test_whatever_gives_text_is_a_model(llm: LanguageModelLike) -> None:
     chain = rag_chain(ListRetriever(documents=[DEATH], asked=[]), llm)
     assert chain.invoke(QUESTION).text == "他在当涂病逝。"
     assert (await chain.ainvoke(QUESTION)).text == "他在当涂病逝。"
@@ -521,11 +521,10 @@ def test_functions_are_parts_as_in_langchain() -> None:
         asked.append(question)
         return [DEATH]
 
-    parts: Any = (find, lambda _: "病逝于当涂。")
-    assert rag_chain(*parts).invoke(QUESTION).text == "病逝于当涂。"
+    writing: Any = lambda _: "病逝于当涂。"  # noqa: E731
+    assert rag_chain(find, writing).invoke(QUESTION).text == "病逝于当涂。"
     assert asked == [QUESTION]
-    makers: Any = (retriever, scripted)
-    assert rag_chain(*makers).invoke(QUESTION).text == "病逝于当涂。"
+    assert rag_chain(retriever, scripted).invoke(QUESTION).text == "病逝于当涂。"
 
 
 @pytest.mark.parametrize(
