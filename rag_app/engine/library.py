@@ -174,7 +174,11 @@ class Library(Parts):
         """
         from rag_app.index.indexing.copying import copy_index
 
-        there = load_settings(**{**self.settings.model_dump(exclude_unset=True), "store": to})
+        given = self.settings.model_dump(exclude_unset=True)
+        try:
+            there = load_settings(**{**given, "store": to})
+        except SettingsError as error:
+            raise SettingsError(str(error).replace("store", "to", 1), flag="to") from error
         if to == self.settings.store:
             raise SettingsError(f"the index is in the store {to} already; name another with --to")
         self.store.check_exists()

@@ -38,8 +38,13 @@ class TimedProtocol(H11Protocol):
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a request."""
+        """Expect a request; IPv4 addresses are written as such where the socket is IPv6's.
+
+        So a proxy before ``--host ::`` is known by the address that FORWARDED_ALLOW_IPS names.
+        """
         super().connection_made(transport)
+        if self.client:
+            self.client = self.client[0].removeprefix("::ffff:"), self.client[1]
         self._expect()
 
     def data_received(self, data: bytes) -> None:

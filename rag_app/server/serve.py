@@ -52,15 +52,24 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         reason, option = error.strerror or error, "port" if error.errno in _OF_PORT else "host"
-        msg = f"can't listen on {host}:{port} ({reason}); choose another --{option}"
+        msg = f"can't listen on {bracketed(host)}:{port} ({reason}); choose another --{option}"
         raise SettingsError(msg) from error
     return listening
 
 
 def url_of(host: str, listening: socket.socket) -> str:
     """Return the URL of a socket that listens on a host, without a slash at its end."""
-    shown = f"[{host.strip('[]')}]" if ":" in host else host
-    return f"http://{shown}:{listening.getsockname()[1]}"
+    return f"http://{bracketed(host)}:{listening.getsockname()[1]}"
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands before a port: an address of IPv6 in brackets.
+
+    Example:
+        >>> bracketed("::"), bracketed("[::1]"), bracketed("localhost")
+        ('[::]', '[::1]', 'localhost')
+    """
+    return f"[{host.strip('[]')}]" if ":" in host else host
 
 
 def run(

@@ -149,6 +149,7 @@ def test_an_index_is_copied_there_and_back_without_embedding(
     there = json.loads(rag_app.ok("docs", "--index", "甲", "--json").stdout)
     assert steady(there) == steady([one for one in local if one["source"].endswith("李白.txt")])
     assert "already" in rag_app.fails("copy", "甲", "--to", "local")
+    assert "--to: give local, or milvus:" in rag_app.fails("copy", "甲", "--to", "nowhere")
     assert "no index" in rag_app.fails("copy", "乙", "--to", store)
 
 

@@ -1,15 +1,21 @@
 """Raw requests over a socket: half-sent ones, and ones that are none."""
 
+import asyncio
 import json
 import random
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
+from rag_app.errors import SettingsError
+from rag_app.server.connections import server_config
+from rag_app.server.serve import listen
 from tests.rag_app.server.serving import LI_BAI, Served, serving, upload
 
 UPLOAD = (
@@ -51,6 +57,28 @@ def test_a_client_is_the_first_to_close_a_connection(served: Served) -> None:
 @pytest.mark.parametrize("sent", ["", "GET", HEAD, HEAD + "Content-Length: 10\r\n"])
 def test_a_head_that_never_ends_is_not_waited_for(sent: str, impatient: Served) -> None:
     assert send(impatient, sent.encode()) == b""
+
+
+async def test_a_proxy_of_ipv4_is_known_on_a_socket_of_ipv6() -> None:
+    clients: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        clients.append((scope["client"][0], scope["scheme"]))
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    with listen("::", 0) as listening, pytest.raises(SettingsError, match=r"on \[::\]:\d"):
+        listen("::", listening.getsockname()[1])
+    with listen("::", 0) as listening:
+        config = server_config(app, read_seconds=30, grace_seconds=1)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve([listening]))
+        said = {"X-Forwarded-For": "10.0.0.7", "X-Forwarded-Proto": "https"}
+        async with httpx.AsyncClient() as client:
+            await client.get(f"http://127.0.0.1:{listening.getsockname()[1]}", headers=said)
+        server.should_exit = True
+        await serving
+    assert clients == [("10.0.0.7", "https")]
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 56", "Transfer-Encoding: chunked"])
