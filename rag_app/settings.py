@@ -3,8 +3,10 @@
 The place of indexes and state follows from the environment alone.
 """
 
+import logging
 import os
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -34,6 +36,7 @@ SummaryChain = Literal["refine", "stuff", "map_reduce"]
 
 _PREFIX = "RAG_APP_"
 _FILE = "rag-app.toml"
+_log = logging.getLogger(__name__)
 
 # Defaults that the classes below the application have too.
 CHUNK_SIZE = 600
@@ -295,16 +298,28 @@ def _of_environment(settings: type[BaseModel]) -> dict[str, str]:
     """Return the options that the environment gives, whatever the case of their names.
 
     A blank value is of a variable that was not set where it was passed on, as ``K=${K}`` in a
-    compose file. A blank key is kept, to be refused: it was meant to close a door.
+    compose file. A blank key is kept, to be refused: it was meant to close a door. Quotes around a
+    value are of a file of variables, whose readers differ in leaving them out.
     """
-    names = {name: name[len(_PREFIX) :].lower() for name in os.environ}
-    return {
-        field: os.environ[name]
-        for name, field in names.items()
-        if name.upper().startswith(_PREFIX)
-        and field in settings.model_fields
-        and (os.environ[name].strip() or "api_key" in field)
-    }
+    given: dict[str, str] = {}
+    for name in filter(lambda name: name.upper().startswith(_PREFIX), os.environ):
+        field, value = name[len(_PREFIX) :].lower(), os.environ[name].strip()
+        if value[:1] in ("'", '"') and value[:1] == value[1:][-1:]:
+            value = value[1:-1]
+        if field not in settings.model_fields:
+            _warn_of_unknown(name)
+        elif value or "api_key" in field:
+            given[field] = value
+    return given
+
+
+@cache
+def _warn_of_unknown(name: str) -> None:
+    """Say once that a variable is none of ours, where it may be a mistyped one."""
+    from difflib import get_close_matches
+
+    for near in get_close_matches(name[len(_PREFIX) :].lower(), Settings.model_fields, 1, 0.8):
+        _log.warning("%s is passed over; is it %s%s?", name, _PREFIX, near.upper())
 
 
 def _of_file() -> dict[str, Any]:
@@ -323,7 +338,7 @@ def _of_file() -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{_FILE} is not TOML: {error}") from error
+        raise SettingsError(f"{_FILE} is not TOML: {error}; text stands in '…'") from error
 
 
 def _one_line(error: ValidationError, flags: Collection[str]) -> str:

@@ -29,6 +29,25 @@ def test_a_blank_key_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         load_settings()
 
 
+@pytest.mark.parametrize("written", ["3", '"3"', "'3'", "3\r"])
+def test_a_value_of_any_file_of_variables_is_read(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("K", "INDEX"):
+        monkeypatch.setenv(f"RAG_APP_{name}", written)
+    settings = load_settings()
+    assert (settings.k, settings.index) == (3, "3")
+
+
+def test_a_mistyped_variable_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("LLM_APIKEY", "SERVICE_HOST", "PORT"):  # the last two are Kubernetes's
+        monkeypatch.setenv(f"RAG_APP_{name}", "s3cret")
+    assert load_settings() == load_settings() == DEFAULTS
+    assert caplog.messages == ["RAG_APP_LLM_APIKEY is passed over; is it RAG_APP_LLM_API_KEY?"]
+
+
 @pytest.mark.parametrize("blank", ["", " "])
 def test_a_blank_home_is_none(blank: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAG_APP_HOME")
