@@ -14,6 +14,10 @@ export class ApiError extends Error {
 
 let askForKey = async () => null;
 let asking = null;
+/** Whether no key was given, and nothing done since that may need one. */
+let declined = false;
+addEventListener("click", () => (declined = false), true);
+addEventListener("keydown", ({ key }) => key === "Enter" && (declined = false), true);
 
 /** Say how a key is asked for: a function to a promise of the key, null if there is none. */
 export function onKeyNeeded(ask) {
@@ -28,11 +32,13 @@ function headers(extra = {}) {
 /** Ask for a key once for all requests that need one; resolves to whether there is one to try. */
 async function newKey(tried) {
   if (sessionStorage.getItem(KEY) !== tried) return true;
+  if (declined) return false;
   asking ??= askForKey(tried !== null).finally(() => {
     asking = null;
   });
   const key = await asking;
-  if (!key) return false;
+  declined = !key;
+  if (declined) return false;
   sessionStorage.setItem(KEY, key);
   return true;
 }

@@ -5,7 +5,7 @@ import * as conversations from "./conversations.js";
 import { named } from "./documents.js";
 import { $, composing, confirm, line, save, textButton } from "./dom.js";
 import { number, t } from "./i18n.js";
-import { emit, on, settings, state } from "./store.js";
+import { drafts, emit, on, settings, state } from "./store.js";
 import { markdown, withoutMarks } from "./text.js";
 import { scrollDown, scrollToEnd, view, viewOf } from "./turns.js";
 
@@ -33,7 +33,7 @@ export function startChat() {
     event.preventDefault();
     submit();
   });
-  question.addEventListener("input", grow);
+  question.addEventListener("input", keepDraft);
   $("stop").addEventListener("click", stop);
   $("new-chat").addEventListener("click", newConversation);
   $("export-chat").addEventListener("click", exportChat);
@@ -58,7 +58,9 @@ function changeIndex() {
 
 /** Go on with a conversation of an index. */
 function open(index, id) {
+  const early = place === null && $("question").value; // written before there was an index
   [place, conversation] = [index, id];
+  if (place !== null) write(early || drafts.get(place, conversation));
   turns = [];
   $("messages").replaceChildren();
   loading = place !== null;
@@ -107,16 +109,22 @@ function showPlace() {
   $("new-chat").hidden = $("export-chat").hidden = turns.length === 0;
 }
 
-function grow() {
+/** Put a text into the field, and keep it. */
+function write(text) {
+  if ($("question").value !== text) $("question").value = text;
+  keepDraft();
+}
+
+function keepDraft() {
   const question = $("question");
+  if (place !== null) drafts.set(place, conversation, question.value);
   question.style.height = "auto";
   question.style.height = `${Math.min(question.scrollHeight, 200)}px`;
 }
 
 /** Put a question into the field, as the examples do. */
 export function suggest(text) {
-  $("question").value = text;
-  grow();
+  write(text);
   $("question").focus();
 }
 
@@ -129,8 +137,7 @@ async function submit() {
     return void line($("composer-error"), t("needDocuments", { index: state.index }));
   }
   line($("composer-error"), null);
-  $("question").value = "";
-  grow();
+  write("");
   ask(text);
 }
 

@@ -1,7 +1,7 @@
 // Conversations, kept by the server; what it has not taken yet waits in the browser.
 
 import { ApiError, api } from "./api.js";
-import { emit, local } from "./store.js";
+import { drafts, emit, local } from "./store.js";
 
 /** Between two tries to send what waits, in milliseconds: twice as long after each, up to the last. */
 const AGAIN = [5000, 300_000];
@@ -65,12 +65,13 @@ export const rename = (index, conversation, name) => wait({ index, conversation,
 
 export async function remove(index, conversation) {
   forget((one) => one.index === index && one.conversation === conversation);
+  drafts.set(index, conversation, "");
   await api.deleteConversation(index, conversation);
 }
 
 /** Forget what the browser has of an index that is gone, or is another one now. */
 export function forgetIndex(index) {
-  for (const key of ["chat", "saved", "conversation"]) local.write(`${key}.${index}`, null);
+  for (const key of ["chat", "saved", "conversation", "drafts"]) local.write(`${key}.${index}`, null);
   forget((one) => one.index === index);
 }
 

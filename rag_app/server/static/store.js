@@ -56,6 +56,16 @@ export const summaries = {
   clear: (index) => write(`summaries.${index}`, null),
 };
 
+/** Half-written questions of the conversations of an index. */
+export const drafts = {
+  get: (index, id) => read(`drafts.${index}`, {})[id] ?? "",
+  set(index, id, text) {
+    const kept = { ...read(`drafts.${index}`, {}), [id]: text };
+    if (!text) delete kept[id];
+    write(`drafts.${index}`, Object.keys(kept).length ? kept : null);
+  },
+};
+
 /** What the parts of the page share; listen with `on(name, listener)`. */
 export const state = {
   index: null,

@@ -328,6 +328,30 @@ def test_a_reload_finds_everything_again(page: Browser, document: str) -> None:
     assert ANSWER in page.shown("#viewer mark").text
 
 
+def test_a_half_written_question_is_kept_with_its_conversation(
+    page: Browser, document: str
+) -> None:
+    ask(page)
+    answered(page)
+    page.find("#question").send_keys("他的代表作")
+    page.reload()
+    page.until(lambda: len(page.all(".turn")) == 1)
+    assert page.find("#question").get_attribute("value") == "他的代表作"
+    page.click("#new-chat")
+    page.click("#confirm-yes")
+    page.until(lambda: not page.all(".turn"))
+    assert not page.find("#question").get_attribute("value")
+    page.click("#open-history")
+    page.click("[data-testid=saved]")
+    page.until(lambda: len(page.all(".turn")) == 1)
+    page.find("#question").send_keys("呢？", Keys.ENTER)
+    page.until(lambda: "他的代表作呢？" in page.all(".asked")[-1].text)
+    answered(page)
+    page.reload()
+    page.until(lambda: len(page.all(".turn")) == 2)
+    assert not page.find("#question").get_attribute("value")
+
+
 def test_an_answer_is_stopped_by_leaving_the_page(
     served: Any, page: Browser, document: str
 ) -> None:
@@ -618,6 +642,12 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(page: Browser, document: str) -
             : Promise.resolve(new Response("{}", { status: 401 }));
     """)
     ask(page)
+    page.shown("#api-key").send_keys(Keys.ESCAPE)
+    page.shown(".answer .error")
+    done = "dispatchEvent(new Event('visibilitychange')); setTimeout(arguments[0], 500)"
+    page.driver.execute_async_script(done)  # the page asks the server again, by itself
+    assert not page.find("#key-dialog").is_displayed()
+    page.click("#retry")
     page.shown("#api-key").send_keys("错的", Keys.ENTER)
     assert page.shown("#key-error").text
     page.find("#api-key").send_keys("对的", Keys.ENTER)
