@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from model_prep.training.run_folder import last_checkpoint
 from model_prep.training.settings import PretrainSettings, SftSettings, make_settings
 from tests.model_prep.family import Family, state_of
 from tests.model_prep.tiny_llama import make_llama
+from tests.model_prep.training.ranks import run_ranks
 from tests.tokenizers import Tokenizers
 
 TARGETS = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
@@ -73,25 +73,16 @@ def sft(values: dict[str, Any]) -> Any:
     return model_prep.sft(**values)
 
 
-PROGRAM = ("-m", "model_prep")
+def arguments_of(values: dict[str, Any], *more: str) -> list[str]:
+    return ["--debug", "sft", *(f"--{name}={value}" for name, value in values.items()), *more]
 
 
-def torchrun(
-    values: dict[str, Any], *more: str, count: int = 2, program: Sequence[str] = PROGRAM
-) -> list[str]:
-    line = [f"--{name}={value}" for name, value in values.items()]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(count)]
-    return [*command, "--standalone", *program, "--debug", "sft", *line, *more]
-
-
-def in_processes(values: dict[str, Any], *more: str, count: int = 2) -> None:
-    command = torchrun(values, *more, count=count)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+def in_processes(values: dict[str, Any], *more: str) -> None:
+    run_ranks(arguments_of(values, *more), values["output_dir"].with_suffix(".said"))
 
 
 def wait_for_losses(run: "subprocess.Popen[str]", folder: Path, count: int) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (folder / "log.jsonl").is_file() or len(losses(folder)) < count:
         assert time.monotonic() < deadline
         assert run.poll() is None
@@ -200,7 +191,8 @@ def test_interrupted_processes_go_on_or_begin_anew(
     long = options(family, data, cut, **begun, max_steps=steps, save_steps=steps)
     slow = tmp_path / "slow.py"
     slow.write_text(SLOW, encoding="utf-8")
-    command = torchrun(long, *sharding, program=[str(slow)])
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
+    command = [*torchrun, str(slow), *arguments_of(long, *sharding)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
         wait_for_losses(run, cut, 2)
         run.send_signal(signal.SIGINT)
