@@ -22,7 +22,7 @@ _NO_TITLE = re.compile(r"[-*+>]\s|.*(?:[|\t。；，,;]|\S {2,}\S)")
 """What is underlined and is not a heading: items of lists, sentences, rows of tables."""
 _BOLD_LENGTH = 30
 _WORD = re.compile(r"[^\W\d_]{2}")
-_NO_BOLD_TITLE = re.compile(r"[。，；、：！？…,;:!?|\n\t_]|\.$|^[-•·●■◆○*#▪–]\s")
+_NO_BOLD_TITLE = re.compile(r"[。，；、：！？…,;:!?|\n\t_]|[.．]$|^[-•·●■◆○*#▪–]\s")
 _NUMBERED = re.compile(r"[(（]?[一二三四五六七八九十百\d]{1,4}[)）]?[、.．]\s*")
 """What numbers a heading, as 二、 does."""
 _DOCUMENT_TITLE = re.compile(r"\s*(\S[^\n]{1,59})\n[ \t　]*\n\s*\S")
@@ -190,7 +190,9 @@ def _has_form_of_title(text: str) -> bool:
 def _document_title(text: str, headings: Sequence[Heading]) -> Heading | None:
     """Return the first line of a text that marks no title of its own, if it is one by its form."""
     found = _DOCUMENT_TITLE.match(text)
-    if not found or any(heading.level <= _MARKED_LEVEL for heading in headings):
+    if not found or any(
+        heading.level <= _MARKED_LEVEL or heading.start <= found.start(1) for heading in headings
+    ):
         return None
     title = found[1].strip()
     if _NUMBERED.match(title) or title[0].islower() or _OF_A_PART.fullmatch(title):
@@ -220,7 +222,7 @@ def _underlined(title: str, line: str) -> int:
 
 
 def _title(line: str) -> str:
-    return line.strip().rstrip("#").strip(" \t　*_`")[:_TITLE_LENGTH]
+    return line.replace("`", "").strip().rstrip("#").strip(" \t　*_")[:_TITLE_LENGTH]
 
 
 def _is_ruler(line: str) -> bool:

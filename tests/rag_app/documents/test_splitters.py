@@ -142,7 +142,7 @@ def test_overlap_is_made_of_whole_sentences() -> None:
 def test_no_overlap_over_a_heading() -> None:
     text = f"# 甲\n\n{BIOGRAPHY}\n\n## 乙 `x` ##\n\n{POLICY}"
     chunks = ChineseTextSplitter(200, 80).split_documents([Document(page_content=text)])
-    assert [chunk.metadata["heading"] for chunk in chunks] == ["甲", "乙 `x"]
+    assert [chunk.metadata["heading"] for chunk in chunks] == ["甲", "乙 x"]
     assert chunks[1].page_content == f"## 乙 `x` ##\n\n{POLICY}"
     assert "page" not in chunks[0].metadata
 

@@ -90,6 +90,8 @@ def test_a_first_line_alone_is_the_title_of_all_chapters() -> None:
         "import os\n\nprint()",
         "2024-03-01\n\n正文",
         "ICS 93\n\n# 规范\n\n正文",
+        "## 概述\n\n正文",
+        "本页介绍插入排序．\n\n正文",
         "只有一行",
     ],
 )
