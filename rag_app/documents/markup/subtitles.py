@@ -17,6 +17,7 @@ _LYRIC = re.compile(r"((?:\[\d{1,3}:\d{1,2}(?:[.:]\d{1,3})?\])+)(.*)")
 _LYRIC_TIME = re.compile(r"\[(\d+):(\d+)")
 _LYRIC_HEAD = re.compile(r"\[(ti|ar|al):(.+)\]", re.IGNORECASE)
 _SPEAKER = re.compile(r"<v(?:\.[\w.-]+)*[ \t]+([^>]+)>")
+_NAMED = re.compile(r"[^\s\d:：][^:：]{0,39}[:：] ?(?=\S)")  # who speaks
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>|<\d[\d:.]*>|\{\\[^{}]*\}|</>")
 _TORN = re.compile(
     r"</[a-z]{1,2}(?![a-z])>?|(?<![A-Za-z0-9)\]])<[a-z](?:\.[\w.-]{1,60})?(?![!-~])"
@@ -31,6 +32,8 @@ _STYLE = re.compile(r"\{[^{}]*\}|[!-~]?\\[a-z][^{}\s]{0,60}\}")
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")
 """What follows draws lines, in ASS."""
 _BREAK = re.compile(r"\\[Nn]")
+_HEADING = re.compile(r"\A#+ ")
+"""What marks songs, and other languages; headings of Markdown too."""
 _SENTENCES = 0.2
 """Share of cues that end a sentence where sentences are marked at all."""
 _PAUSE = 4.0
@@ -112,7 +115,7 @@ def _spoken(lines: list[str]) -> list[str]:
     """Return lines without their styles."""
     named = (_SPEAKER.sub(r"\1: ", line) for line in lines)
     texts = (" ".join(unescape(_TORN.sub("", _TAG.sub("", line))).split()) for line in named)
-    return [text for text in texts if text]
+    return [said for text in texts if (said := _HEADING.sub("", text))]
 
 
 def _by_language(lines: list[str]) -> list[str]:
@@ -165,6 +168,8 @@ def _lines(cues: list[Cue]) -> Iterator[tuple[float, str]]:
     start, text, until = 0.0, "", 0.0
     for cue in cues:
         for at, line in enumerate(cue.lines):
+            name = _NAMED.match(text)
+            more = line.removeprefix(name[0]) if name else line
             goes_on = (
                 punctuated
                 and text
@@ -173,9 +178,10 @@ def _lines(cues: list[Cue]) -> Iterator[tuple[float, str]]:
                 and not SENTENCE_END.search(text)
                 and not line.startswith("-")
                 and _is_han(text) == _is_han(line)
+                and not (name and _NAMED.match(more))
             )
             if goes_on:
-                text = _joined(text, line)
+                text = _joined(text, more)
                 continue
             if text:
                 yield start, text

@@ -30,6 +30,16 @@ def test_what_has_no_punctuation_stays_a_cue_a_line_and_languages_apart() -> Non
     assert subtitles_markdown(cues).split("\n")[2:] == lines
 
 
+def test_a_sentence_names_its_speaker_once_and_other_speakers_begin_a_line() -> None:
+    said = ["<v 张三>水泵每年", "<v 张三>检修一次。", "李四: 由谁", "张三: 由班组", "# 负责。"]
+    cues = [f"00:0{at}.000 --> 00:0{at + 1}.000\n{line}\n" for at, line in enumerate(said)]
+    assert subtitles_markdown("\n".join(["WEBVTT\n", *cues])).split("\n")[2:] == [
+        "张三: 水泵每年检修一次。",
+        "李四: 由谁",
+        "张三: 由班组负责。",
+    ]
+
+
 def test_captions_that_roll_up_say_each_line_once() -> None:
     text = (
         "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n先断电\n\n00:00:02.000 --> 00:00:03.000\n先断电\n"
