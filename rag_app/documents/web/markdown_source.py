@@ -65,13 +65,32 @@ _ATTRIBUTE = (
     r"(?:[#.][^\W\d_][^\s{}]{0,99}|[A-Za-z][\w-]{0,40}=(?:\"[^\"\n]{0,99}\"|[^\s{}\"]{1,99}))"
 )
 _MORE = rf"(?:[ \t]+{_ATTRIBUTE}){{0,9}}[ \t]*\}}[ \t]*$"
-_ATTRIBUTES = rf"(?<![ \t])[ \t]{{1,9}}\{{(?=[#.]){_ATTRIBUTE}{_MORE}"
+_ATTRIBUTES = rf"(?<![ \t])[ \t]{{0,9}}\{{(?=[#.]){_ATTRIBUTE}{_MORE}"
 """What names a heading for links and styles (Pandoc's way)."""
 _BLOCK_ATTRIBUTES = rf"\{{:[ \t]*(?:toc\b|{_ATTRIBUTE}){_MORE}"
 """The same of any block (kramdown's way)."""
+_BOX = (
+    r"^(?P<lead>[ \t>]*)(?::{3,}[ \t]*[\w-]*[ \t]*(?:\{[^{}\n]*\}[ \t]*)?|(?<=>)\[![\w-]+\][+-]?"
+    r"|(?<=> )\[![\w-]+\][+-]?|===[!+]?[ \t]+(?=\")"
+    r"|(?:!!!|\?{3}\+?)[ \t]+[a-z][a-z -]*(?=(?:\".*\")?[ \t]*\n\s*(?: {4}|\t)))"
+    r"[ \t]*(?P<title>[^ \t\n].*)?(?:\n|\Z)"
+)
+"""A line that begins or ends a box, a fold or a tab, with its title if it has one: those of
+VuePress and Docusaurus, of GitHub and Obsidian, of MkDocs."""
+_CONTENTS = r"^[ \t]*@?\[{1,2}(?i:toc)\]{1,2}(?:\(.*\))?[ \t]*$"
+_SHORTCODE = r"^[ \t]*\{(?:%|\{[<%])(?P<shortcode>[^{}\n]*)[%>]\}{1,2}[ \t]*$"
+"""A command of Hugo, Jekyll or GitBook that stands alone."""
+_IMPORT = (
+    r"^import[ \t]+(?P<imported>\w+|\{[\w, ]+\})[ \t]+from[ \t]+(?:\"[^\"\n]+\"|'[^'\n]+');?[ \t]*$"
+)
+_LABEL = re.compile(r"\b(?:title|caption|label|text)=(?:\"([^\"]*)\"|'([^']*)')")
+"""The attribute of a command or a component that is shown."""
+_COMPONENT = re.compile(r"</?[A-Z][a-z]\w*(?:[^{}\n]|\{[^{}\n]*\})*>")
+"""A tag in one line that is none of HTML, but of Vue or React."""
+_ENCLOSED = re.compile(r"\"(.*)\"|\[([^\[\]]*)\]|(.*?)[ \t]*(?:\{[^{}]*\})?")
 _PARTS = re.compile(
     rf"(?P<code>{_FENCED}|{_INLINE})|(?P<indented>{_INDENTED})|(?P<hidden>{_HIDDEN})|(?P<note>{_NOTE})|(?P<page>{_TABLE}|{_HEADING})"
-    rf"|{_RAISED}|(?P<named>{_ATTRIBUTES})|{_BLOCK_ATTRIBUTES}|(?P<tag>{_TAG})|{_BEGUN}"
+    rf"|(?P<site>{_BOX}|{_CONTENTS}|{_SHORTCODE}|{_IMPORT})|{_RAISED}|(?P<named>{_ATTRIBUTES})|{_BLOCK_ATTRIBUTES}|(?P<tag>{_TAG})|{_BEGUN}"
     rf"|(?P<entity>{_ENTITY})|(?P<ended>{_ENDED})",
     re.MULTILINE,
 )
@@ -153,12 +172,31 @@ def _in_place_of(part: "re.Match[str]", *, in_heading: bool) -> str:
     """Return what stands for a part of a text: code is as it was, attributes say nothing."""
     if part["page"]:
         return f"\n\n{page_markdown(part[0])}\n\n"
+    if part["site"]:
+        return _in_place_of_command(part)
     if part["raised"]:
         return superscript(part["raised"])
     if part["entity"]:
         return html.unescape(part[0])
     is_left = part["code"] or part["indented"] or (part["named"] and not in_heading)
     return part[0] if is_left else ""
+
+
+def _in_place_of_command(part: "re.Match[str]") -> str:
+    """Return what is shown of a line for the program that makes a site of Markdown."""
+    if part["title"]:
+        found = _ENCLOSED.fullmatch(part["title"].strip())
+        title = next(filter(None, found.groups()), "") if found else ""
+        return f"{part['lead']}{title}\n" if title else ""
+    if part["imported"]:  # code of JavaScript is left, if nothing that it names is a component
+        names = re.findall(r"\w+", part["imported"])
+        return "" if any(f"<{name}" in part.string for name in names) else part[0]
+    return _label(part["shortcode"] or "")
+
+
+def _label(markup: str) -> str:
+    """Return what is shown of a command or a component."""
+    return next(filter(None, found.groups()), "") if (found := _LABEL.search(markup)) else ""
 
 
 def _is_torn(before: str) -> bool:
@@ -184,6 +222,10 @@ class _Tags:
         name, close = part["name"].lower(), part["close"]
         shown = _in_place_of_tag(name, close, in_line=in_line)
         known = name in _VOID or name in _PAIRED
+        if not known and _COMPONENT.fullmatch(part[0]):
+            in_its_line = begins_line and part.string[part.end() : part.end() + 1] in "\n<"
+            known = in_its_line or part[0].endswith("/>") or (close != "" and name in self._open)
+            shown = _label(part[0])
         alone = begins_line and name in (BLOCKS if close else _LEFT_OPEN)
         alone = alone or name in _VOID or "=" in part[0] or part[0].endswith("/>")
         if close and name in self._open:

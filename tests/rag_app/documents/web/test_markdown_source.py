@@ -131,7 +131,6 @@ def test_torn_tags_of_markdown_are_not_shown(text: str, right: str) -> None:
     [
         '<el-button type="a" size="b">甲',
         '<Card\n  onClick={() => 1}\n  title="甲"\n/>',
-        '{{< figure caption="<https://a.cn>" width="8" >}}',
         '点击 "Save file">，选 a="b" 或 24"。',
         '`class="a">`\n\n```\nid="a">\n```\n',
         'HOME="/usr"\n\n> 先断电',
@@ -143,4 +142,46 @@ def test_torn_tags_of_markdown_are_not_shown(text: str, right: str) -> None:
     ],
 )
 def test_ends_of_what_is_no_tag_of_html_are_left(text: str) -> None:
+    assert shown_markdown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        (":::tip\n先断电。\n:::\n", "先断电。\n"),
+        ("::: details 步骤 {open}\n先断电。\n:::", "步骤\n先断电。\n"),
+        (":::info[提示]\n先断电。\n:::", "提示\n先断电。\n"),
+        ("> [!NOTE]\n> 先断电。", "> 先断电。"),
+        ("> [!tip]- 停机\n> 先断电。", "> 停机\n> 先断电。"),
+        ('???+ note "例 [甲](a.md)"\n    先断电。', "例 [甲](a.md)\n    先断电。"),
+        ("!!! warning\n\n    先断电。", "\n    先断电。"),
+        ('=== "Linux"\n    先断电。', "Linux\n    先断电。"),
+        ("[TOC]\n甲\n\n@[toc](目录)\n[[toc]]", "\n甲\n\n\n"),
+        ("## 选型？{#which}", "## 选型？"),
+        ('{% hint style="info" %}\n先断电。\n{% endhint %}', "\n先断电。\n"),
+        ('{{< figure src="a.png" caption="<b>图 1</b>" >}}', "<b>图 1</b>"),
+        (
+            'import Tab from \'@a/b\';\n<Tab value="x" label="Linux">\n甲\n</Tab>',
+            "\nLinux\n甲\n",
+        ),
+        ("<TopAd></TopAd>\n\n甲<Badge text='推荐'/>", "\n\n甲推荐"),
+    ],
+)
+def test_what_makes_boxes_and_tabs_of_a_site_is_not_shown(text: str, right: str) -> None:
+    assert shown_markdown(text) == right
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!! 重要通知\n先断电",
+        "!!! attention please\n先断电",
+        "import { ref } from 'vue'\n先断电",
+        "甲 :::\n\n`:::tip`\n\n```\n:::tip\n{% if a %}\n```",
+        "用 {% if a %} 和 List<String>、<YourName>\n<YourName>",
+        "合计\n===\n甲",
+        "<Target>System.out</Target>",
+    ],
+)
+def test_what_only_looks_like_a_box_is_left(text: str) -> None:
     assert shown_markdown(text) == text
