@@ -45,6 +45,7 @@ _READERS = {
     "rtf": (f"{_OFFICE}.rtf.reader", "read_rtf"),
     **dict.fromkeys(("odt", "ods", "odp"), (f"{_OFFICE}.open_document.document", "read_odf")),
     "epub": (f"{_WEB}.epub", "read_epub"),
+    "xmind": ("rag_app.documents.markup.xmind", "read_xmind"),
     "eml": (f"{_MAIL}.message", "read_mail"),
     "mbox": (f"{_MAIL}.mbox", "read_mbox"),
     "mht": (f"{_MAIL}.message", "read_web_archive"),

@@ -52,14 +52,15 @@ FORMATS = {
     ".csv": "csv",
     ".tsv": "csv",
     ".epub": "epub",
-    ".fb2": "xml",
+    ".xmind": "xmind",
+    **dict.fromkeys((".fb2", ".enex"), "xml"),
     ".rtf": "rtf",
     **dict.fromkeys((".odt", ".fodt"), "odt"),
     **dict.fromkeys((".ods", ".fods"), "ods"),
     **dict.fromkeys((".odp", ".fodp"), "odp"),
-    **dict.fromkeys((".doc", ".wps"), "doc"),
-    **dict.fromkeys((".xls", ".et"), "xls"),
-    **dict.fromkeys((".ppt", ".dps"), "ppt"),
+    **dict.fromkeys((".doc", ".wps", ".wpt"), "doc"),
+    **dict.fromkeys((".xls", ".et", ".ett"), "xls"),
+    **dict.fromkeys((".ppt", ".dps", ".dpt"), "ppt"),
     ".eml": "eml",
     ".mbox": "mbox",
     **dict.fromkeys((".ics", ".vcf"), "calendar"),
@@ -95,7 +96,9 @@ UNREAD = {
     **dict.fromkeys((".mobi", ".azw", ".azw3", ".prc", ".pdb", ".lit"),
                     "convert it to EPUB, such as with Calibre"),
     **dict.fromkeys((".caj", ".kdh", ".nh"), "open it in CAJViewer and save it as PDF"),
-    **dict.fromkeys((".ofd", ".djvu", ".xps", ".ps", ".eps"), "save or print it as PDF"),
+    **dict.fromkeys((".ofd", ".ceb", ".cebx", ".sep", ".pdg", ".hwp", ".hwpx", ".djvu",
+                     ".xps", ".oxps", ".ps", ".eps"), "save or print it as PDF"),
+    **dict.fromkeys((".lake", ".lakebook", ".jex"), "export its notes as Markdown"),
     ".chm": "unpack it, such as with 7-Zip, and name its HTML pages",
     **dict.fromkeys((".xlsb", ".xlt"), "save it as xlsx"),
     **dict.fromkeys((".7z", ".rar", ".gz", ".tar", ".tgz", ".bz2", ".xz"), "unpack it first"),
@@ -113,7 +116,7 @@ UNREAD = {
 }  # fmt: skip
 """Suffix → what to do about a file of a format that is not read."""
 
-_ARCHIVES = {"docx", "pptx", "xlsx", "epub", "odt", "ods", "odp"}
+_ARCHIVES = {"docx", "pptx", "xlsx", "epub", "xmind", "odt", "ods", "odp"}
 _MARKUP = {
     "subtitles", "latex", "rst", "org", "asciidoc", "mediawiki", "textile", "typst", "calendar",
     "properties",

@@ -11,6 +11,7 @@ from rag_app.documents.archive import expand_entities
 from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.markup.mediawiki import mediawiki_markdown
+from rag_app.documents.markup.outlines import xml_outline
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import MergedCells, span_of
 from rag_app.documents.text import HAN, HAN_CHARACTER, clean
@@ -31,7 +32,7 @@ _TABLES = frozenset({"table", "informaltable"})
 _ROWS, _CELLS = frozenset({"row", "tr"}), frozenset({"entry", "td", "th", "cell"})
 _REPLACED = frozenset({"orig", "sic", "abbr"})
 """What an editor's reading stands beside, in a ``choice`` of TEI."""
-_SAYING = frozenset({"text", "title", "label", "name", "value", "note", "_note", "description"})
+_SAYING = frozenset({"text", "title", "label", "name", "value", "note", "description"})
 """Attributes of XML that hold words for readers."""
 _NAMING = frozenset({"name", "key"})  # attributes that say what the text of their element is
 _WORDS = re.compile(rf"[{HAN}]|\w\s+\w")  # a name that is none of programs
@@ -60,6 +61,8 @@ def read_xml(data: bytes, name: str, encoding: str | None = None) -> ExtractedTe
     blobs = [0]
     if export := _EXPORTS.get(_local_name(root)):
         lines = _exported(root, export)
+    elif outline := xml_outline(root):
+        lines = iter([outline])
     else:
         lines = _element_lines(_unpacked(root), blobs)
     return ExtractedText(clean("\n".join(lines)), codec, notes=notes_of_blobs(blobs))
@@ -102,7 +105,7 @@ def _unpacked(root: "_Element") -> "_Element":
 
 def _element_lines(root: "_Element", blobs: list[int]) -> Iterator[str]:
     waiting = [root]
-    book = _local_name(root) in _BOOKS
+    book, drawing = _local_name(root) in _BOOKS, _local_name(root) in _DRAWINGS
     if book:
         _take_readings(root)
     before: set[str] = set()
@@ -118,8 +121,7 @@ def _element_lines(root: "_Element", blobs: list[int]) -> Iterator[str]:
             said = _said(element)
             # One that was before is that of a link to what has this title.
             if len(said) > 1 or not before.issuperset(said.values()):
-                pairs = map(": ".join, said.items())
-                yield "; ".join(dict.fromkeys(said.values()) if "text" in said else pairs)
+                yield "; ".join(said.values() if drawing else map(": ".join, said.items()))
             before.update(said.values())
             continue
         text = _text(element)

@@ -13,9 +13,9 @@ const KNOWN_MS = 2000;
 /** Suffixes under the name that people know their programs by, or a key of i18n.js. */
 const FORMATS = {
   PDF: ["pdf"],
-  Word: ["doc", "docm", "docx", "dotx", "fodt", "odt", "rtf", "wps"],
-  Excel: ["csv", "et", "fods", "ods", "tsv", "xls", "xlsm", "xlsx", "xltx"],
-  PowerPoint: ["dps", "fodp", "odp", "potx", "ppsx", "ppt", "pptm", "pptx"],
+  Word: ["doc", "docm", "docx", "dotx", "fodt", "odt", "rtf", "wps", "wpt"],
+  Excel: ["csv", "et", "ett", "fods", "ods", "tsv", "xls", "xlsm", "xlsx", "xltx"],
+  PowerPoint: ["dps", "dpt", "fodp", "odp", "potx", "ppsx", "ppt", "pptm", "pptx"],
   formatText: [
     "adoc", "asciidoc", "markdown", "md", "mdx", "mediawiki", "org", "qmd", "rmd", "rst", "text", "textile",
     "txt", "typ", "wiki",
@@ -25,6 +25,8 @@ const FORMATS = {
   formatImages: ["bmp", "jpeg", "jpg", "png", "tif", "tiff", "webp"],
   EPUB: ["epub"],
   FictionBook: ["fb2"],
+  XMind: ["xmind"],
+  Evernote: ["enex"],
   formatSubtitles: ["ass", "lrc", "sbv", "srt", "ssa", "vtt"],
   LaTeX: ["tex"],
   Jupyter: ["ipynb"],

@@ -303,6 +303,8 @@ def test_archives_in_archives_are_bounded() -> None:
         ("a.caj", "CAJViewer"),
         ("a.mobi", "EPUB"),
         ("a.ofd", "PDF"),
+        ("a.ceb", "PDF"),
+        ("a.lakebook", "Markdown"),
         ("a.7z", "unpack"),
         ("a.mp3", "write its words down"),
     ],

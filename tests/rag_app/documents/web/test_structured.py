@@ -108,14 +108,6 @@ def test_what_is_escaped_twice_is_decoded() -> None:
     assert read_json(data.encode(), "a.json").text == '回复: {"门店": "无锡"}; 路径: C:\\u2024'
 
 
-def test_outlines_say_what_they_say_in_attributes() -> None:
-    data = """<opml><head><title>供水</title></head><body><outline text="一期" _note="2024 年">
-    <outline text="水厂"/></outline><item name="门店" value="131" id="x7"/></body></opml>"""
-    assert read_xml(data.encode(), "a.opml").text.split("\n") == [
-        "title: 供水", "一期; 2024 年", "水厂", "name: 门店; value: 131",
-    ]  # fmt: skip
-
-
 def test_entities_that_multiply_are_refused() -> None:
     page = '<!DOCTYPE x [<!ENTITY a "哈&b;"><!ENTITY b "&a;&a;">]><x>&b;</x>'
     with pytest.raises(DocumentError, match="XML entities"):
