@@ -83,6 +83,12 @@ _SHORTCODE = r"^[ \t]*\{(?:%|\{[<%])(?P<shortcode>[^{}\n]*)[%>]\}{1,2}[ \t]*$"
 _IMPORT = (
     r"^import[ \t]+(?P<imported>\w+|\{[\w, ]+\})[ \t]+from[ \t]+(?:\"[^\"\n]+\"|'[^'\n]+');?[ \t]*$"
 )
+_LINK = (
+    r"(?<!\\)!?\[(?P<linked>[^\[\]\n]{1,200})\]"
+    r"\((?![A-Za-z][\w+.-]*:)[^()\s<>]{0,99}(?:%[89A-Fa-f][0-9A-Fa-f]|%20[0-9a-f]{32})"
+    r"[^()\s<>]{0,2000}\)"
+)
+"""One to a file of the same folder, or within the text, by an address that nobody can read."""
 _LABEL = re.compile(r"\b(?:title|caption|label|text)=(?:\"([^\"]*)\"|'([^']*)')")
 """The attribute of a command or a component that is shown."""
 _COMPONENT = re.compile(r"</?[A-Z][a-z]\w*(?:[^{}\n]|\{[^{}\n]*\})*>")
@@ -90,7 +96,7 @@ _COMPONENT = re.compile(r"</?[A-Z][a-z]\w*(?:[^{}\n]|\{[^{}\n]*\})*>")
 _ENCLOSED = re.compile(r"\"(.*)\"|\[([^\[\]]*)\]|(.*?)[ \t]*(?:\{[^{}]*\})?")
 _PARTS = re.compile(
     rf"(?P<code>{_FENCED}|{_INLINE})|(?P<indented>{_INDENTED})|(?P<hidden>{_HIDDEN})|(?P<note>{_NOTE})|(?P<page>{_TABLE}|{_HEADING})"
-    rf"|(?P<site>{_BOX}|{_CONTENTS}|{_SHORTCODE}|{_IMPORT})|{_RAISED}|(?P<named>{_ATTRIBUTES})|{_BLOCK_ATTRIBUTES}|(?P<tag>{_TAG})|{_BEGUN}"
+    rf"|{_LINK}|(?P<site>{_BOX}|{_CONTENTS}|{_SHORTCODE}|{_IMPORT})|{_RAISED}|(?P<named>{_ATTRIBUTES})|{_BLOCK_ATTRIBUTES}|(?P<tag>{_TAG})|{_BEGUN}"
     rf"|(?P<entity>{_ENTITY})|(?P<ended>{_ENDED})",
     re.MULTILINE,
 )
@@ -174,6 +180,8 @@ def _in_place_of(part: "re.Match[str]", *, in_heading: bool) -> str:
         return f"\n\n{page_markdown(part[0])}\n\n"
     if part["site"]:
         return _in_place_of_command(part)
+    if part["linked"]:
+        return part["linked"]
     if part["raised"]:
         return superscript(part["raised"])
     if part["entity"]:

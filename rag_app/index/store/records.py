@@ -30,6 +30,7 @@ _NAMELESS = re.compile(
     re.IGNORECASE,
 )
 """Names that say nothing about what is in a file: numbers, hashes, those that programs give."""
+_EXPORTED = re.compile(r"(?<=\S) [0-9a-f]{32}(?:_all)?$")  # what Notion puts after a page's title
 _CODE = re.compile(r"[A-Za-z]+[\W_]*\d[\W\d_]*")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _LONGEST = 300
@@ -227,7 +228,8 @@ def document_name(source: str) -> str:
         ('AB007产品白皮书', '')
     """
     found = _FILE_NAME.fullmatch(PurePath(source).name)
-    return "" if not found or _NAMELESS.fullmatch(found[1]) else found[1]
+    name = _EXPORTED.sub("", found[1]) if found else ""
+    return "" if _NAMELESS.fullmatch(name) else name
 
 
 def is_code(name: str) -> bool:
@@ -261,7 +263,7 @@ def telling_folders(folders: Sequence[str]) -> list[str]:
         ['2023', '分公司丙']
     """
     kept: list[str] = []
-    for name in reversed(folders):
+    for name in (_EXPORTED.sub("", folder) for folder in reversed(folders)):
         if not _YEAR.search(name) and _NAMELESS.fullmatch(name.removesuffix("s")):
             continue
         if sum(map(len, [*kept, name])) > _LONGEST_FOLDERS:

@@ -172,6 +172,30 @@ def test_what_makes_boxes_and_tabs_of_a_site_is_not_shown(text: str, right: str)
 
 
 @pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("见[安装](#%E5%AE%89%E8%A3%85)。", "见安装。"),
+        ("![图 1](img/%e5%9b%be%201.png)", "图 1"),
+        (f"[AB007](Wiki%20{'0f' * 16}/AB007%20{'1e' * 16}.md)", "AB007"),
+    ],
+)
+def test_addresses_that_nobody_can_read_are_not_shown(text: str, right: str) -> None:
+    assert shown_markdown(text) == right
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[安装](#安装) [甲](a/b.md) [训练](05%20Lora.ipynb)",
+        "[官网](https://example.com/%E5%AE%89)",
+        "`[安装](#%E5%AE%89%E8%A3%85)`",
+    ],
+)
+def test_other_links_are_left(text: str) -> None:
+    assert shown_markdown(text) == text
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "!!! 重要通知\n先断电",

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 
 from rag_app.documents.splitters import ChineseTextSplitter
-from rag_app.index.store.records import ChunkRecord, breadcrumb, document_name, joined
+from rag_app.index.store.records import (
+    ChunkRecord,
+    breadcrumb,
+    document_name,
+    joined,
+    telling_folders,
+)
 from tests.rag_app.documents.test_splitters import SIZES, TEXTS, squeezed
 
 
@@ -68,12 +74,18 @@ def test_headings_that_begin_a_passage_are_not_repeated():
         ("IMG_2041.png", ""),
         ("扫描件 (3).pdf", ""),
         ("新建 文本文档 (2).txt", ""),
+        ("任务 0f1e2d3c4b5a69788796a5b4c3d2e1f0_all.csv", "任务"),
+        ("0f1e2d3c4b5a69788796a5b4c3d2e1f0.md", ""),
         ("-", ""),
         ("added texts", ""),
     ],
 )
 def test_names_that_tell_something(source: str, name: str) -> None:
     assert document_name(source) == name
+
+
+def test_a_folder_of_an_export_is_named_by_its_title() -> None:
+    assert telling_folders(["产品 0f1e2d3c4b5a69788796a5b4c3d2e1f0"]) == ["产品"]
 
 
 def test_a_breadcrumb_is_no_longer_than_a_model_reads() -> None:
