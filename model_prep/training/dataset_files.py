@@ -21,6 +21,7 @@ _DELIMITERS = {".csv": ",;\t", ".tsv": "\t,;"}
 """What may stand between cells; Excel writes ; where numbers have a comma."""
 SUFFIXES = (".json", ".jsonl", PARQUET, *_DELIMITERS)
 _GZIP = ".gz"
+_CARD = "README.md"  # of a dataset: it stands beside the data and is none
 TEXT_KEYS = ("text", "content")
 """What plain text is called in objects; WuDao's and CLUE's corpora have the latter."""
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -103,6 +104,8 @@ def find_files(paths: list[Path], suffixes: tuple[str, ...], what: str) -> list[
                 raise TrainingError(
                     f"{path} holds no {what} ({', '.join(suffixes)}); name a file or another folder"
                 )
+            if any(_suffix(file) in SUFFIXES for file in inside):
+                inside = [file for file in inside if file != path / _CARD]
             found += inside
         elif path.is_file():
             found.append(path)

@@ -593,7 +593,7 @@ def test_texts_of_json_are_documents(family: Family, tmp_path: Path) -> None:
 
 
 def test_all_texts_of_a_folder_are_read(family: Family, tmp_path: Path) -> None:
-    """A dataset's card is beside its data, which is often packed."""
+    """But for the card beside a dataset's data, which is often packed."""
     folder = tmp_path / "SkyPile"
     (folder / "data").mkdir(parents=True)
     (folder / "README.md").write_text("card", encoding="utf-8")
@@ -606,7 +606,7 @@ def test_all_texts_of_a_folder_are_read(family: Family, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(family.base)
     data = training_data.load_data(settings, tokenizer).train.data
     texts = tokenizer.batch_decode(np.split(data.ids, data.ends[:-1]), skip_special_tokens=True)
-    assert texts == ["card", "李白是唐代诗人。", "fox", "dog", "洗衣机"]
+    assert texts == ["李白是唐代诗人。", "fox", "dog", "洗衣机"]
     assert data.problems.counts == {"can't be read": 1}
 
 
