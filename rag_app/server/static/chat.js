@@ -58,9 +58,14 @@ function changeIndex() {
 
 /** Go on with a conversation of an index. */
 function open(index, id) {
-  const early = place === null && $("question").value; // written before there was an index
+  // Written before there was an index, or in a conversation that no list shows.
+  const carried = place === null || (place === index && turnCount() === 0) ? $("question").value : "";
+  if (carried && place !== null) drafts.set(place, conversation, "");
   [place, conversation] = [index, id];
-  if (place !== null) write(early || drafts.get(place, conversation));
+  if (place !== null) {
+    const texts = new Set([drafts.get(place, conversation), carried]);
+    write([...texts].filter(Boolean).join("\n"));
+  }
   turns = [];
   $("messages").replaceChildren();
   loading = place !== null;
