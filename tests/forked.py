@@ -37,6 +37,7 @@ _LONG = {"model": 100, "slow": 10}
 """How many of the other tests one with this mark takes as long as, about."""
 _NUMBER = 4
 """Bytes of the number of a file in the queue."""
+_DONE = ""  # sent in place of a test's name when none is left
 _MEMORY = Path("/dev/shm")
 _ROOM = 2**30
 """Free bytes there that are enough: the quick tests leave about a tenth."""
@@ -118,8 +119,9 @@ def _received(
             except EOFError:
                 process = running.pop(reports)
                 process.join()
-                if process.exitcode:
-                    pytest.exit(f"a process ended with {process.exitcode} in {begun[reports]}", 1)
+                if process.exitcode or begun.get(reports) != _DONE:
+                    where = begun.get(reports, "its first test")
+                    pytest.exit(f"a process ended with {process.exitcode} in {where}", 1)
             else:
                 if isinstance(data, str):
                     begun[reports] = data
@@ -160,4 +162,5 @@ def _work(
             # After the last one, what is left is the session's.
             for item, following in zip(items, [*items[1:], session], strict=True):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        reports.send(_DONE)
     config.hook.pytest_sessionfinish(session=session, exitstatus=0)
