@@ -76,7 +76,7 @@ def _find_data(kind: type[TrainingSettings], options: dict[str, Any], notes: lis
     Raises:
         TrainingError: a name is not there, its data is no file, or a column is called otherwise.
     """
-    # Plain text is under one name only.
+    # Plain text is under these names only.
     columns = COLUMNS | {"prompt": TEXT_KEYS} if kind.kind == "pretrain" else COLUMNS
     folder, *named = (options.pop(name, None) for name in _DATASETS)
     wanted = {

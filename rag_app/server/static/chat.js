@@ -63,8 +63,8 @@ function open(index, id) {
   if (carried && place !== null) drafts.set(place, conversation, "");
   [place, conversation] = [index, id];
   if (place !== null) {
-    const texts = new Set([drafts.get(place, conversation), carried]);
-    write([...texts].filter(Boolean).join("\n"));
+    const kept = drafts.get(place, conversation);
+    write(carried.startsWith(kept) ? carried : [kept, carried].filter(Boolean).join("\n"));
   }
   turns = [];
   $("messages").replaceChildren();
