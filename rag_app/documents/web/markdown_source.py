@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from string import ascii_lowercase, ascii_uppercase
 
-from rag_app.documents.text import superscript
+from rag_app.documents.text import HAN_CHARACTER, superscript
 from rag_app.documents.web.html import page_markdown
 from rag_app.documents.web.torn_tags import BLOCKS
 
@@ -70,9 +70,9 @@ _ATTRIBUTES = rf"(?<![ \t])[ \t]{{0,9}}\{{(?=[#.]){_ATTRIBUTE}{_MORE}"
 _BLOCK_ATTRIBUTES = rf"\{{:[ \t]*(?:toc\b|{_ATTRIBUTE}){_MORE}"
 """The same of any block (kramdown's way)."""
 _BOX = (
-    r"^(?P<lead>[ \t>]*)(?::{3,}[ \t]*[\w-]*[ \t]*(?:\{[^{}\n]*\}[ \t]*)?|(?<=>)\[![\w-]+\][+-]?"
-    r"|(?<=> )\[![\w-]+\][+-]?|===[!+]?[ \t]+(?=\")"
-    r"|(?:!!!|\?{3}\+?)[ \t]+[a-z][a-z -]*(?=(?:\".*\")?[ \t]*\n\s*(?: {4}|\t)))"
+    r"^(?P<lead>[ \t>]*)(?::{3,}[ \t]*(?a:[\w-]*)[ \t]*(?:\{[^{}\n]*\}[ \t]*)?"
+    r"|(?:(?<=>)|(?<=> ))\[!(?a:[\w-]+)\][+-]?|===[!+]?[ \t]+(?=\")"
+    r"|(?:!!!|\?{3}\+?)[ \t]+[a-z][a-z -]*+(?=(?:\".*\")?[ \t]*\n\s*(?: {4}|\t)))"
     r"[ \t]*(?P<title>[^ \t\n].*)?(?:\n|\Z)"
 )
 """A line that begins or ends a box, a fold or a tab, with its title if it has one: those of
@@ -89,8 +89,9 @@ _LINK = (
     r"[^()\s<>]{0,2000}\)"
 )
 """One to a file of the same folder, or within the text, by an address that nobody can read."""
-_LABEL = re.compile(r"\b(?:title|caption|label|text)=(?:\"([^\"]*)\"|'([^']*)')")
-"""The attribute of a command or a component that is shown."""
+_NAMED = re.compile(r"\b(\w+)=(?:\"([^\"]*)\"|'([^']*)')")
+_LABELS = frozenset({"title", "caption", "label", "text"})
+"""The attributes of a command or a component that are shown; so is Chinese that is no address."""
 _COMPONENT = re.compile(r"</?[A-Z][a-z]\w*(?:[^{}\n]|\{[^{}\n]*\})*>")
 """A tag in one line that is none of HTML, but of Vue or React."""
 _ENCLOSED = re.compile(r"\"(.*)\"|\[([^\[\]]*)\]|(.*?)[ \t]*(?:\{[^{}]*\})?")
@@ -199,12 +200,18 @@ def _in_place_of_command(part: "re.Match[str]") -> str:
     if part["imported"]:  # code of JavaScript is left, if nothing that it names is a component
         names = re.findall(r"\w+", part["imported"])
         return "" if any(f"<{name}" in part.string for name in names) else part[0]
-    return _label(part["shortcode"] or "")
+    command = part["shortcode"] or ""
+    return part[0] if HAN_CHARACTER.search(_NAMED.sub("", command)) else _label(command)
 
 
 def _label(markup: str) -> str:
     """Return what is shown of a command or a component."""
-    return next(filter(None, found.groups()), "") if (found := _LABEL.search(markup)) else ""
+    named = [(name, one or two) for name, one, two in _NAMED.findall(markup)]
+    said = [
+        text for name, text in named
+        if name in _LABELS or (HAN_CHARACTER.search(text) and "/" not in text)
+    ]  # fmt: skip
+    return " ".join(dict.fromkeys(filter(None, said)))
 
 
 def _is_torn(before: str) -> bool:

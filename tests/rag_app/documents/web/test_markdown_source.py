@@ -164,6 +164,9 @@ def test_ends_of_what_is_no_tag_of_html_are_left(text: str) -> None:
             'import Tab from \'@a/b\';\n<Tab value="x" label="Linux">\n甲\n</Tab>',
             "\nLinux\n甲\n",
         ),
+        ('<Card title="甲" description="乙" src="/图/a.png"/>', "甲 乙"),
+        ('<Tab value="甲">\n乙\n</Tab>', "甲\n乙\n"),
+        ("::: 甲\n乙", "甲\n乙"),
         ("<TopAd></TopAd>\n\n甲<Badge text='推荐'/>", "\n\n甲推荐"),
     ],
 )
@@ -199,6 +202,9 @@ def test_other_links_are_left(text: str) -> None:
     "text",
     [
         "!!! 重要通知\n先断电",
+        "> [!什么是水泵]\n> 先断电",
+        "{% note info 停机 %}\n先断电",
+        "!!! a" + " " * 300_000 + "甲",
         "!!! attention please\n先断电",
         "import { ref } from 'vue'\n先断电",
         "甲 :::\n\n`:::tip`\n\n```\n:::tip\n{% if a %}\n```",
