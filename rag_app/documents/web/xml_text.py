@@ -121,7 +121,9 @@ def _element_lines(root: "_Element", blobs: list[int]) -> Iterator[str]:
             said = _said(element)
             # One that was before is that of a link to what has this title.
             if len(said) > 1 or not before.issuperset(said.values()):
-                yield "; ".join(said.values() if drawing else map(": ".join, said.items()))
+                yield "; ".join(
+                    dict.fromkeys(said.values()) if drawing else map(": ".join, said.items())
+                )
             before.update(said.values())
             continue
         text = _text(element)
@@ -229,7 +231,7 @@ def _attributes(element: "_Element") -> dict[str, str]:
 
 
 def _said(element: "_Element") -> dict[str, str]:
-    """Return what the attributes of an element without text say, as those of outlines do."""
+    """Return what the attributes of an element without text say, as those of drawings do."""
     said = {
         key.rpartition("}")[2]: text
         for key, text in _attributes(element).items()

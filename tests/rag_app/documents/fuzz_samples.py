@@ -124,6 +124,8 @@ def _office() -> dict[str, bytes]:
     )
     writer = f"<text:h text:outline-level='1'>年假</text:h><text:p>{POLICY}</text:p>"
     slide = f"<draw:page><draw:frame><draw:text-box><text:p>{LAW}</text:p></draw:text-box>"
+    topic = {"title": "厂", "children": {"attached": [{"title": said} for said in long]}}
+    sheet = {"title": "图", "rootTopic": topic | {"notes": {"plain": {"content": LAW}}}}
     return {
         "short.pdf": making.pdf([BIOGRAPHY[:30]], [POLICY[:30]]),
         "locked.pdf": making.locked_pdf(),
@@ -136,6 +138,7 @@ def _office() -> dict[str, bytes]:
         "slides.pptx": making.pptx(("建设", POLICY), ("养护", LAW)),
         "sheets.xlsx": making.xlsx({"门店": _ROWS, "数": [["名称", 1], ["甲", 2.5]]}),
         "book.epub": making.epub("书", f"<p>{LAW}</p>", f"<p>{BIOGRAPHY}</p>"),
+        "map.xmind": making.zipped({"content.json": json.dumps([sheet])}),
         "files.zip": making.zipped({"a.txt": LAW, "b/c.md": "# 题\n" + POLICY}),
         "letter.odt": _odf("text", writer),
         "shops.ods": _odf("spreadsheet", f"<table:table table:name='门店'>{rows}</table:table>"),

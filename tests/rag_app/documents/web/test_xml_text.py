@@ -74,6 +74,11 @@ def test_drawings_that_are_packed() -> None:
     assert text_of(f"<mxfile><diagram>{packed}</diagram></mxfile>").endswith("**两天**")
 
 
+def test_words_of_a_drawing_that_are_in_two_attributes_are_there_once() -> None:
+    drawn = "<mxGraphModel><object label='水泵' tooltip='水泵'/></mxGraphModel>"
+    assert text_of(drawn) == "水泵"
+
+
 def test_choices_and_tables_of_data_are_left() -> None:
     assert text_of("<q><p>甲<choice><abbr>乙</abbr><b>丙</b></choice></p></q>") == "甲乙丙"
     assert text_of("<TEI><p>甲<choice><abbr>乙</abbr></choice></p></TEI>") == "甲乙"
