@@ -342,7 +342,7 @@ def test_a_half_written_question_is_kept_with_its_conversation(
     page.until(lambda: not page.all(".turn"))
     assert not page.find("#question").get_attribute("value")
     page.find("#question").send_keys("呢")
-    page.click("#open-history")  # which does not show the new one: what was written there goes along
+    page.click("#open-history")  # the new one is not in it, so its text goes along
     page.click("[data-testid=saved]")
     page.until(lambda: len(page.all(".turn")) == 1)
     page.find("#question").send_keys("？", Keys.ENTER)
