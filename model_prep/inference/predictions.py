@@ -39,31 +39,29 @@ def read_prompts(file: Path) -> list[str]:
         msg = f"{file} can't be read ({reason}); --data-file takes a prompt on each line"
         raise GenerateError(msg) from error
     is_json = file.suffix.lower() in (".jsonl", ".json")
-    is_array = is_json and text.lstrip().startswith("[")
-    lines = _items(text, file) if is_array else text.split("\n")
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    if not numbered:
+    numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if is_json and text.lstrip().startswith("["):
+        items = enumerate(_parsed(text, str(file)), 1)
+        prompts = [_prompt(item, f"item {number} of {file}") for number, item in items]
+    elif is_json:
+        places = ((line, f"line {number} of {file}") for number, line in numbered)
+        prompts = [_prompt(_parsed(line, where), where) for line, where in places]
+    else:
+        prompts = [line.rstrip("\r") for _, line in numbered]
+    if not prompts:
         raise GenerateError(f"{file} holds no prompts; write one on each line")
-    if is_json:
-        what = "item" if is_array else "line"
-        return [_prompt(line, f"{what} {number} of {file}") for number, line in numbered]
-    return [line.rstrip("\r") for _, line in numbered]
+    return prompts
 
 
-def _items(text: str, file: Path) -> list[str]:
+def _parsed(text: str, where: str) -> Any:
     try:
-        return [json.dumps(item) for item in json.loads(text)]
-    except ValueError as error:
-        msg = f"{file} is not JSON ({error}); correct it, or name a file of plain lines .txt"
-        raise GenerateError(msg) from error
-
-
-def _prompt(line: str, where: str) -> str:
-    try:
-        value = json.loads(line)
+        return json.loads(text)
     except ValueError as error:
         msg = f"{where} is not JSON ({error}); correct it, or name a file of plain lines .txt"
         raise GenerateError(msg) from error
+
+
+def _prompt(value: Any, where: str) -> str:
     if isinstance(value, dict):
         parts = [value.get("instruction", value.get("prompt")), value.get("input")]
         value = "\n".join(part for part in parts if isinstance(part, str) and part)
