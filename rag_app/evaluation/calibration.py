@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from rag_app.chains.confidence import CALIBRATION, Calibration, Signals, can_judge
 from rag_app.errors import DocumentError
-from rag_app.evaluation.figures import ACCEPTED, AREA, AT_ACCEPTED
-from rag_app.evaluation.intervals import Estimate, Floats, area_under_curve, mean, specificity
+from rag_app.evaluation.figures import ACCEPTED, separation
+from rag_app.evaluation.intervals import Estimate, Floats, mean
 from rag_app.evaluation.outcomes import Outcome
 from rag_app.evaluation.questions import GoldQuestion
 from rag_app.settings import DEFAULTS
@@ -183,11 +183,9 @@ def calibration_figures(
     def share(of: NDArray[np.bool_]) -> Estimate:
         return mean(refused[of].astype(float).tolist(), range(int(of.sum())), seed)
 
-    scores, labels = [float(chance) for chance in chances], [*holds]
-    each = range(len(scores))
+    scores = [float(chance) for chance in chances]
     return {
         "rightly refused": share(~holds),
         "wrongly refused": share(holds),
-        AREA: area_under_curve(scores, labels, each, seed),
-        AT_ACCEPTED: specificity(scores, labels, each, ACCEPTED, seed),
+        **separation(scores, [*holds], range(len(scores)), seed),
     }

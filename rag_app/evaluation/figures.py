@@ -1,7 +1,7 @@
 """The figures of a run, each with its 95 % interval, and how two runs differ."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,6 +157,11 @@ ACCEPTED = 0.05
 """Share of the answerable questions that may be refused."""
 AREA = "area under the curve"
 AT_ACCEPTED = f"rightly refused at {ACCEPTED:.0%} wrongly"
+_SEPARATION = {
+    AREA: "of the probability that the documents answer: answerable above unanswerable",
+    AT_ACCEPTED: "of unanswerable questions, by that probability alone: at most that share of the "
+                 "others",
+}  # fmt: skip
 
 
 def figures_of(outcomes: Sequence[Outcome], seed: int = 0) -> list[Figure]:
@@ -178,22 +183,29 @@ def _estimate(value: Value, outcomes: Sequence[Outcome], seed: int) -> Estimate:
     return mean([found for found, _ in pairs], [group_of(one.question) for _, one in pairs], seed)
 
 
+def separation(
+    scores: Sequence[float], labels: Sequence[bool], groups: Sequence[Hashable], seed: int = 0
+) -> dict[str, Estimate]:
+    """Return how well probabilities tell answerable questions, whatever the threshold.
+
+    Args:
+        scores: The probability of each question.
+        labels: Whether each is answerable.
+        groups: As of `mean`.
+        seed: As of `mean`.
+    """
+    return {
+        AREA: area_under_curve(scores, labels, groups, seed),
+        AT_ACCEPTED: specificity(scores, labels, groups, ACCEPTED, seed),
+    }
+
+
 def _of_probabilities(outcomes: Sequence[Outcome], seed: int) -> list[Figure]:
-    """Return how well the probability that the documents answer tells, whatever the threshold."""
     told = [one for one in outcomes if one.probability is not None and not one.question.summary]
     scores = [one.probability or 0.0 for one in told]
     labels = [one.question.answerable for one in told]
-    groups = [group_of(one.question) for one in told]
-    area = area_under_curve(scores, labels, groups, seed)
-    refused = specificity(scores, labels, groups, ACCEPTED, seed)
-    of_bar = (
-        "of unanswerable questions, by that probability alone: at most that share of the others"
-    )
-    return [
-        Figure("refusal", AREA, area,
-               "of the probability that the documents answer: answerable above unanswerable"),
-        Figure("refusal", AT_ACCEPTED, refused, of_bar),
-    ]  # fmt: skip
+    found = separation(scores, labels, [group_of(one.question) for one in told], seed)
+    return [Figure("refusal", name, found[name], about) for name, about in _SEPARATION.items()]
 
 
 @dataclass(frozen=True)

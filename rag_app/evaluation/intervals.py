@@ -97,13 +97,12 @@ def specificity(
         0.5
     """
 
-    def below(true: Floats, false: Floats) -> Floats:
-        bars = ((np.cumsum(true, axis=0) - true) <= missed * true.sum(axis=0)).sum(axis=0) - 1
-        below = np.cumsum(false, axis=0) - false
-        found: Floats = below[bars, np.arange(len(bars))]
+    def share_below(true: Floats, false: Floats) -> Floats:
+        bars = (_below(true) <= missed * true.sum(axis=0)).sum(axis=0) - 1
+        found: Floats = _below(false)[bars, np.arange(len(bars))]
         return _ratio(found, false.sum(axis=0) * (true.sum(axis=0) > 0))
 
-    return _of_ranks(below, scores, labels, groups, seed)
+    return _of_ranks(share_below, scores, labels, groups, seed)
 
 
 def _of_ranks(
@@ -141,9 +140,14 @@ def _of_ranks(
 
 
 def _areas(true: Floats, false: Floats) -> Floats:
-    below = np.cumsum(false, axis=0) - false
-    wins: Floats = (true * (below + false / 2)).sum(axis=0)
+    wins: Floats = (true * (_below(false) + false / 2)).sum(axis=0)
     return _ratio(wins, true.sum(axis=0) * false.sum(axis=0))
+
+
+def _below(labels: Floats) -> Floats:
+    """Return how many labels have a lower score than each."""
+    counts: Floats = np.cumsum(labels, axis=0) - labels
+    return counts
 
 
 def _ratio(parts: Floats, wholes: Floats) -> Floats:
